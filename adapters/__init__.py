@@ -1,0 +1,1 @@
+"""Chat platforms behind one port. They know nothing of tickets, answers or each other."""

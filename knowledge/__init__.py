@@ -1,0 +1,1 @@
+"""What the team approved: read, cut, embedded, searched. It scores; it never judges."""
