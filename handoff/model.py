@@ -1,0 +1,450 @@
+"""The words of the desk: a conversation's state, its ticket, what is known, what follows.
+
+Pure data, JSON-serialisable. `decide(case, event, known, now, policy) -> Decision` reads the first three and
+returns the last; everything that happens in the world is an `Effect`, a plain value that the engine commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from adapters.port import Actor, FileRef, MsgRef, Place
+
+
+class TicketState(StrEnum):
+    """design.md's six. Legal moves stand in one table: `handoff.ticket.MOVES`."""
+
+    NEW = "new"
+    OPEN = "open"
+    PENDING = "pending"
+    ESCALATED = "escalated"
+    SOLVED = "solved"
+    CLOSED = "closed"
+
+
+class Phase(StrEnum):
+    """Who speaks with the customer now."""
+
+    BOT = "bot"  # the bot answers
+    CLARIFYING = "clarifying"  # the one clarifying question is open
+    OFFERED = "offered"  # the bot has asked back and offered a person
+    COLLECTING = "collecting"  # a form is being asked, one field at a time
+    DESK = "desk"  # handed over; nobody has claimed yet
+    HUMAN = "human"  # a person has stepped in; the bot is silent
+    MUTED = "muted"  # abusive; until `Case.muted_until`
+
+
+Priority = Literal["P0", "P1", "P2", "P3"]
+Level = Literal["answer", "draft", "collect", "escalate"]
+LaunchMode = Literal["off", "shadow", "draft", "answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One line of the conversation, as it stands now (edits applied, deletions emptied)."""
+
+    who: Literal["customer", "bot", "agent", "other"]
+    name: str
+    text: str
+    at: float
+    ref: MsgRef | None = None
+    files: tuple[FileRef, ...] = ()
+    edited: bool = False
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An answer that the bot gave or would have given; `receipt` is its id (`A-…`)."""
+
+    receipt: str
+    topic: str
+    title: str
+    version: str
+    confidence: float
+    delivered: bool
+    outcome: str = ""  # helpful | not helpful: reason | re-asked | escalated
+
+
+@dataclass(frozen=True, slots=True)
+class Collecting:
+    """Where a form in the thread stands. `values` holds public fields only; private ones come by a form."""
+
+    category: str
+    fields: tuple[str, ...]
+    at: int = 0
+    values: Mapping[str, str] = field(default_factory=dict)
+    tries: int = 0
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The durable record of a request that a person takes over."""
+
+    number: int
+    state: TicketState
+    category: str
+    priority: Priority
+    priority_reason: str
+    route: str
+    subject: str
+    summary: str
+    opened_at: float
+    wants: str = ""
+    leaf: str = ""  # second level of the taxonomy
+    tier: str = ""
+    sentiment: str = "neutral"
+    trigger: str = ""
+    why_escalated: str = ""
+    next_step: str = ""
+    confidence: float = 0.0
+    tried: tuple[Tried, ...] = ()
+    nearest: tuple[tuple[str, str], ...] = ()  # (topic, title)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    private_fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+    earlier: tuple[int, ...] = ()
+    assignee: Actor | None = None
+    claimed_at: float | None = None
+    first_response_at: float | None = None
+    first_response_due: float | None = None
+    resolution_due: float | None = None
+    paused_at: float | None = None
+    paused_seconds: float = 0.0
+    escalated_ever: bool = False
+    acknowledged_at: float | None = None
+    solved_at: float | None = None
+    closed_at: float | None = None
+    reopened: int = 0
+    resolution_type: str = ""
+    root_cause: str = ""
+    resolution: str = ""
+    csat: int | None = None
+    csat_comment: str = ""
+    tags: tuple[str, ...] = ()
+    draft: str = ""
+    failures: tuple[str, ...] = ()  # deliveries that failed, in words, shown on the card
+    revision: int = 0
+
+    @property
+    def id(self) -> str:
+        """What people say: `T-1042`."""
+        return f"T-{self.number}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state not in (TicketState.SOLVED, TicketState.CLOSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything that the line keeps about one conversation: one customer in one thread or DM."""
+
+    id: str  # short and opaque ("c-3f9a1b2c"): what buttons carry before there is a ticket
+    place: Place  # the customer's thread
+    customer: Actor
+    epoch: int = 0  # raised by every takeover; queued bot messages of an older epoch are dropped
+    version: int = 0  # optimistic lock of the row
+    phase: Phase = Phase.BOT
+    started_at: float = 0.0
+    language: str = ""
+    category: str = ""
+    origin: MsgRef | None = None  # the message that the thread hangs on
+    thread_open: bool = False  # OpenThread was ordered
+    disclosed: bool = False  # the customer was told that this is a bot
+    bot_turns: int = 0  # bot turns without success since the last success or handover
+    clarified: bool = False
+    clarify_options: tuple[tuple[str, str], ...] = ()  # (topic, title)
+    pending_question: str = ""  # the question that waits for clarification or collection
+    questions: tuple[str, ...] = ()  # what the customer asked, for "same issue three times"
+    participants: frozenset[str] = (
+        frozenset()
+    )  # ids of people (not bots) who wrote here, without the customer
+    said: tuple[Said, ...] = ()
+    collecting: Collecting | None = None
+    ticket: Ticket | None = None
+    closed_tickets: tuple[int, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    muted_until: float = 0.0
+    ratings: Mapping[str, str] = field(default_factory=dict)  # receipt -> vote
+    profile: Mapping[str, str] = field(default_factory=dict)  # what the customer told: name, product, version
+    counters: Mapping[str, int] = field(default_factory=dict)  # answers, drafts, replies: for ids
+
+
+# --- what is known when deciding ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One retrieved topic or passage, with everything that an answer shows."""
+
+    topic: str
+    title: str
+    text: str
+    confidence: float
+    score: float = 0.0
+    path: str = ""
+    version: str = ""
+    passage: str = ""
+    level: str = ""
+    category: str = ""
+    kind: str = "topic"
+    escalate_when: tuple[str, ...] = ()
+    owner: str = ""
+    reviewed: str = ""
+    language: str = ""
+    related: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one search of one snapshot gave for one question."""
+
+    snapshot: str
+    question: str
+    hits: tuple[Hit, ...]
+    confidence: float
+    threshold_answer: float
+    threshold_clarify: float
+    language: str = ""
+    repaired: str = ""
+    why: tuple[str, ...] = ()
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    composed: str = ""  # an answer composed by the language model, every sentence checked against its passage
+    composed_sources: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A trigger fired on the customer's words; `why` names the words or the example that it was nearest to."""
+
+    trigger: str
+    why: str
+    score: float = 1.0
+    topic: str = ""  # for a topic's own escalate_when
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier ticket of the same customer."""
+
+    number: int
+    subject: str
+    state: str
+    opened_at: float
+    similarity: float = 0.0
+    csat: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Facts gathered before the decision; `decide` never asks back."""
+
+    next_number: int = 0
+    found: tuple[Found, ...] = ()  # one per question in the message (usually one)
+    fired: tuple[Fired, ...] = ()
+    sentiment: str = "neutral"
+    urgency: str = ""
+    earlier: tuple[Earlier, ...] = ()
+    refs: tuple[MsgRef, ...] = ()  # all messages that were folded into this event
+    texts: tuple[str, ...] = ()  # their texts, same order
+    anchor: str = ""  # the anchor of the message that the event is about ("T-1042/card", "T-1042/relay/7")
+    counterpart: MsgRef | None = None  # the other side of a relayed message
+    search_failed: str = ""  # why there is no search result (an internal failure's reference id)
+    waited_seconds: float = 0.0  # catch-up: how long the customer has waited
+    solved_by_others: bool = False  # catch-up: people answered meanwhile
+    incident: str = ""  # text of the open incident that this question belongs to
+    incident_id: str = ""
+    summary: str = ""  # written by the language model for the card; empty: extractive
+    draft: str = ""  # the language model's reply draft
+    redacted: tuple[str, ...] = ()  # kinds of secrets that were removed before the first write
+    snapshot: str = ""
+    choices: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --- what follows ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Base of everything that can be said; the words for it are found in `bot.wording`, never here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """The thread under an anchored message: `Thread("T-1042/card")`. Resolved when the row is delivered."""
+
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Post something. `voice` "bot" is fenced by the epoch; "notice" is a service line that a human act caused;
+    "agent" is a person's relayed reply. `anchor` names the message so that later effects can edit it.
+    `delay`: undo window in seconds; until then the row can be withdrawn by `Withdraw(anchor)`."""
+
+    to: Place | Thread
+    what: Fact
+    audience: Literal["customer", "staff"]
+    voice: Literal["bot", "notice", "agent"] = "bot"
+    anchor: str = ""
+    reply_to: MsgRef | None = None
+    speaking_as: str = ""
+    files: tuple[FileRef, ...] = ()
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Edit an anchored message to say `what`. Of several waiting edits only the newest is sent."""
+
+    anchor: str
+    what: Fact
+    audience: Literal["customer", "staff"] = "staff"
+    speaking_as: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsay:
+    """Delete an anchored message (the counterpart of something deleted)."""
+
+    anchor: str
+    audience: Literal["customer", "staff"]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Take back a `Say` that has not been sent yet (undo); nothing happens if it has."""
+
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Whisper:
+    """Tell one person only: a refusal, a confirmation. Uses the interaction that caused it where it lives."""
+
+    to: Actor
+    what: Fact
+    place: Place
+    must_arrive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Make sure that a thread hangs on `origin` (a message, or an anchored one)."""
+
+    origin: MsgRef | Thread
+    title: str
+    audience: Literal["customer", "staff"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Show on the customer's message how it fares: seen, failed, solved."""
+
+    ref: MsgRef
+    emoji: str
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CloseThread:
+    """On resolve: mark the customer's thread solved where the platform has that."""
+
+    place: Place
+    solved: bool = True
+    archived: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Put a timer row: at epoch second `at` the event `TimerFired(timer, arg)` happens, once. Replaces the row of the same
+    `timer` in this case."""
+
+    timer: str
+    at: float
+    arg: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Take a timer back."""
+
+    timer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Keep a row for reports: receipt, feedback, gap, proposal, draft, capture, csat, audit.
+
+    The same (kind, key) replaces.
+    """
+
+    kind: str
+    key: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Remember that the existing message `ref` is called `anchor` (e.g. a customer's message in the relay)."""
+
+    anchor: str
+    ref: MsgRef
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Work outside the conversation, done after the commit, once: reload, search, report, export …
+
+    Its result comes back as `ChoreDone`.
+    """
+
+    name: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Refresh the bot's home tab for one person."""
+
+    actor: Actor
+    what: Fact
+
+
+Effect = (
+    Say
+    | Update
+    | Unsay
+    | Withdraw
+    | Whisper
+    | Open
+    | Mark
+    | CloseThread
+    | Wake
+    | Cancel
+    | Keep
+    | Link
+    | Chore
+    | Home
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The new state, what follows, and why, in words that a support lead understands.
+
+    `kind` counts decisions: answer, clarify, draft, collect, escalate, decline, relay, claim, …, ignore.
+    """
+
+    case: Case
+    effects: tuple[Effect, ...] = ()
+    why: str = ""
+    kind: str = "ignore"
+    trace: tuple[tuple[str, str], ...] = ()  # (rule, what it found), for the why pane and the receipt
