@@ -1,0 +1,421 @@
+"""THE configuration: its keys, defaults, meaning, and complaints.
+
+`load(path)` reads TOML and returns a `Config` or raises `ConfigError` with every complaint at once: file, key,
+reason, and "did you mean" for unknown keys. Secrets come from the environment only and never print.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from rapidfuzz import process
+
+Level = Literal["answer", "draft", "collect", "escalate"]
+LaunchMode = Literal["off", "shadow", "draft", "answer"]
+ChannelMode = Literal["mention", "questions", "all", "off"]
+Span = Annotated[str, Field(pattern=r"^\d\d:\d\d-\d\d:\d\d$")]
+
+ENVIRONMENT = {
+    "slack_bot_token": "FIRSTLINE_SLACK_BOT_TOKEN",
+    "slack_app_token": "FIRSTLINE_SLACK_APP_TOKEN",
+    "slack_signing_secret": "FIRSTLINE_SLACK_SIGNING_SECRET",
+    "discord_token": "FIRSTLINE_DISCORD_TOKEN",
+}
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `complaints` says everything that is wrong with it."""
+
+    def __init__(self, path: Path | str, complaints: list[str]) -> None:
+        self.path = str(path)
+        self.complaints = complaints
+        super().__init__("\n".join(f"{path}: {c}" for c in complaints))
+
+
+class Section(BaseModel):
+    """A table of the file; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BotConfig(Section):
+    name: str = "Firstline"
+    data_dir: Path = Path(".firstline")
+    launch_mode: LaunchMode = "answer"
+    language: str = "en"
+    debounce_seconds: float = Field(1.2, ge=0, le=30)
+    concurrency: int = Field(16, ge=1, le=256)
+    max_bot_turns: int = Field(3, ge=1, le=20)
+    drain_seconds: float = Field(20, ge=0, le=300)
+    shared_secret_phrases: bool = True
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class KnowledgeConfig(Section):
+    paths: tuple[Path, ...] = (Path("examples/knowledge"),)
+    model: str = ""
+    max_wrong: float = Field(0.05, gt=0, lt=1)
+    threads: int = Field(1, ge=1, le=64)
+    max_file_mb: int = Field(20, ge=1, le=1000)
+    golden: Path | None = None
+    replay_questions: int = Field(200, ge=0)
+    review_days: int = Field(180, ge=1)
+
+
+class ChannelConfig(Section):
+    id: str
+    mode: ChannelMode = "mention"
+    category: str = ""
+    language: str = ""
+    greeting: str = ""
+
+
+class SlackConfig(Section):
+    enabled: bool = False
+    api_base: str = "https://slack.com/api/"
+    staff_channel: str = ""
+    http: bool = False
+    sockets: int = Field(2, ge=1, le=10)
+    channels: tuple[ChannelConfig, ...] = ()
+
+
+class DiscordConfig(Section):
+    enabled: bool = False
+    api_base: str = "https://discord.com/api/v10"
+    gateway: str = ""
+    guild: str = ""
+    staff_channel: str = ""
+    sharded: bool = False
+    message_content: bool = True
+    solved_tag: str = "Solved"
+    channels: tuple[ChannelConfig, ...] = ()
+
+
+class PlaygroundConfig(Section):
+    staff_channel: str = "desk"
+    channels: tuple[ChannelConfig, ...] = (ChannelConfig(id="help", mode="all"), ChannelConfig(id="general"))
+
+
+class WebConfig(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(8710, ge=0, le=65535)
+
+
+class OllamaConfig(Section):
+    host: str = "http://127.0.0.1:11434"
+    model: str = ""
+    timeout_seconds: float = Field(20, gt=0)
+    keep_alive: str = "10m"
+
+
+class People(Section):
+    agents: tuple[str, ...] = ()
+    admins: tuple[str, ...] = ()
+
+
+class StaffConfig(Section):
+    slack: People = People()
+    discord: People = People()
+    playground: People = People(agents=("dana", "kim"), admins=("dana",))
+    desk: Literal["same", "slack", "discord"] = "same"
+    anonymous: bool = False
+    undo_seconds: float = Field(5, ge=0, le=60)
+    public_name: str = "Support"
+
+
+class FieldConfig(Section):
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
+    label: str = Field(max_length=45)
+    kind: Literal["line", "text", "choice", "email", "date", "file", "number"] = "line"
+    required: bool = False
+    private: bool = False
+    pattern: str = ""
+    hint: str = ""
+    choices: tuple[str, ...] = ()
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from error
+        if re.search(r"\([^)]*[+*][^)]*\)[+*{]", value):
+            raise ValueError(
+                "repeats a group that itself repeats; such a pattern can take for ever on a long text"
+            )
+        return value
+
+
+class CategoryConfig(Section):
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")
+    title: str = ""
+    level: Level = "answer"
+    launch_mode: LaunchMode = "answer"
+    route: str = ""
+    fields: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    priority: Literal["", "P0", "P1", "P2", "P3"] = ""
+    compose: bool = False
+
+
+class RouteConfig(Section):
+    name: str
+    slack_channel: str = ""
+    discord_channel: str = ""
+    playground_channel: str = ""
+    role: str = ""
+    on_call: str = ""
+
+
+class TierConfig(Section):
+    name: str
+    roles: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    floor: Literal["P0", "P1", "P2", "P3"] = "P2"
+
+
+class HoursConfig(Section):
+    timezone: str = "UTC"
+    mon: tuple[Span, ...] = ("09:00-17:00",)
+    tue: tuple[Span, ...] = ("09:00-17:00",)
+    wed: tuple[Span, ...] = ("09:00-17:00",)
+    thu: tuple[Span, ...] = ("09:00-17:00",)
+    fri: tuple[Span, ...] = ("09:00-17:00",)
+    sat: tuple[Span, ...] = ()
+    sun: tuple[Span, ...] = ()
+    holidays: tuple[str, ...] = ()  # ISO dates
+    holidays_of: str = ""  # a country code, e.g. "DE" or "US"
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is no time zone; write one like Europe/Berlin") from error
+        return value
+
+
+class Target(Section):
+    first_response_minutes: float = Field(gt=0)
+    resolution_minutes: float = Field(gt=0)
+    around_the_clock: bool = False
+
+
+class SlaConfig(Section):
+    P0: Target = Target(first_response_minutes=15, resolution_minutes=240, around_the_clock=True)
+    P1: Target = Target(first_response_minutes=60, resolution_minutes=480)
+    P2: Target = Target(first_response_minutes=240, resolution_minutes=1440)
+    P3: Target = Target(first_response_minutes=1440, resolution_minutes=4320)
+    warn_share: float = Field(0.8, gt=0, lt=1)
+
+
+class TimersConfig(Section):
+    pick_up_minutes: float = Field(15, gt=0)
+    claim_reply_minutes: float = Field(30, gt=0)
+    claim_release_minutes: float = Field(120, gt=0)
+    acknowledge_hours: float = Field(4, gt=0)
+    pending_warn_hours: float = Field(72, gt=0)
+    pending_close_hours: float = Field(24, gt=0)
+    solved_close_hours: float = Field(48, gt=0)
+    follow_up_hours: float = Field(24, gt=0)
+    on_call_repeat_minutes: float = Field(5, gt=0)
+
+
+class LimitsConfig(Section):
+    messages_per_minute: int = Field(20, ge=1)
+    tickets_per_day: int = Field(20, ge=1)
+    file_mb: int = Field(10, ge=1)
+    retention_days: int = Field(400, ge=1)
+
+
+class IncidentConfig(Section):
+    similar: int = Field(5, ge=2)
+    minutes: float = Field(15, gt=0)
+
+
+class Secrets(Section):
+    """From the environment only; printing them shows stars."""
+
+    slack_bot_token: SecretStr = SecretStr("")
+    slack_app_token: SecretStr = SecretStr("")
+    slack_signing_secret: SecretStr = SecretStr("")
+    discord_token: SecretStr = SecretStr("")
+
+
+def default_fields() -> tuple[FieldConfig, ...]:
+    return (
+        FieldConfig(id="summary", label="What is it about?", kind="text", required=True),
+        FieldConfig(id="name", label="Your name"),
+        FieldConfig(id="email", label="E-mail", kind="email", private=True, hint="only the team sees it"),
+        FieldConfig(
+            id="order", label="Order or invoice number", private=True, pattern=r"^[A-Za-z]{0,4}-?\d{3,12}$"
+        ),
+        FieldConfig(id="steps", label="What did you do, and what happened?", kind="text"),
+        FieldConfig(id="version", label="App and version"),
+    )
+
+
+def default_categories() -> tuple[CategoryConfig, ...]:
+    leaf = {
+        "account": ("login", "password", "two-factor", "profile", "deletion"),
+        "billing": ("invoice", "payment", "refund", "plan", "tax"),
+        "product": ("how-to", "limits", "feature", "integration", "mobile"),
+        "onboarding": ("first-steps", "import", "invite", "training"),
+        "technical": ("bug", "outage", "performance", "api", "sync"),
+        "feedback": ("idea", "praise", "complaint"),
+    }
+    fields = {"billing": ("order", "email"), "technical": ("steps", "version"), "account": ("email",)}
+    made = [
+        CategoryConfig(
+            name=name, title=name.capitalize(), route="desk", leaves=leaves, fields=fields.get(name, ())
+        )
+        for name, leaves in leaf.items()
+    ]
+    return (*made, CategoryConfig(name="general", title="Anything else", route="desk"))
+
+
+class Config(Section):
+    bot: BotConfig = BotConfig()
+    knowledge: KnowledgeConfig = KnowledgeConfig()
+    slack: SlackConfig = SlackConfig()
+    discord: DiscordConfig = DiscordConfig()
+    playground: PlaygroundConfig = PlaygroundConfig()
+    web: WebConfig = WebConfig()
+    ollama: OllamaConfig = OllamaConfig()
+    staff: StaffConfig = StaffConfig()
+    hours: HoursConfig = HoursConfig()
+    sla: SlaConfig = SlaConfig()
+    timers: TimersConfig = TimersConfig()
+    limits: LimitsConfig = LimitsConfig()
+    incident: IncidentConfig = IncidentConfig()
+    wording: Mapping[str, str] = Field(default_factory=dict)
+    canned: Mapping[str, str] = Field(default_factory=dict)
+    field: tuple[FieldConfig, ...] = Field(default_factory=default_fields)
+    category: tuple[CategoryConfig, ...] = Field(default_factory=default_categories)
+    route: tuple[RouteConfig, ...] = (RouteConfig(name="desk"),)
+    tier: tuple[TierConfig, ...] = ()
+    secrets: Secrets = Field(default=Secrets(), exclude=True, repr=False)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Config:
+        complaints: list[str] = []
+        routes = {r.name for r in self.route}
+        fields = {f.id for f in self.field}
+        names = [c.name for c in self.category]
+        for i, category in enumerate(self.category):
+            where = f"category[{i}] ({category.name})"
+            if not category.route:
+                complaints.append(
+                    f"{where}.route: missing; every category needs a route, one of {sorted(routes)}"
+                )
+            elif category.route not in routes:
+                complaints.append(
+                    f"{where}.route: there is no route {category.route!r}{meant(category.route, routes)}"
+                )
+            complaints += [
+                f"{where}.fields: there is no field {f!r}{meant(f, fields)}"
+                for f in category.fields
+                if f not in fields
+            ]
+        complaints += [
+            f"category: {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})
+        ]
+        if "general" not in names:
+            complaints.append("category: one must be named 'general'; it takes what fits nowhere else")
+        for name, section in (("slack", self.slack), ("discord", self.discord)):
+            if section.enabled and not section.staff_channel:
+                complaints.append(
+                    f"{name}.staff_channel: missing; tickets need a private channel to arrive in"
+                )
+        if complaints:
+            raise ValueError("\n".join(complaints))
+        return self
+
+
+def meant(word: str, known: set[str] | list[str]) -> str:
+    """`; did you mean 'x'?` where something known is close to `word`, else nothing."""
+    best = process.extractOne(word, sorted(known), score_cutoff=60)
+    return f"; did you mean {best[0]!r}?" if best else ""
+
+
+def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Config:
+    """Read and check a configuration file; without a path, every default.
+
+    Relative paths in it are relative to the file. Raises `ConfigError` with all complaints at once.
+    """
+    environ = os.environ if environ is None else environ
+    data: dict[str, Any] = {}
+    if path is not None:
+        try:
+            data = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise ConfigError(path, ["there is no such file; `firstline init` writes one"]) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise ConfigError(path, [f"cannot be read: {error}"]) from error
+    if "secrets" in data:
+        raise ConfigError(path or "", ["secrets: belong into the environment, never into this file"])
+    data["secrets"] = {key: environ.get(name, "") for key, name in ENVIRONMENT.items()}
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(path or "(defaults)", [c for e in error.errors() for c in complaint(e)]) from None
+    return config if path is None else anchored(config, path.resolve().parent)
+
+
+def complaint(error: Any) -> list[str]:
+    """One pydantic error as the lines that an admin reads: key, reason, what was meant."""
+    where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error["loc"]).lstrip(".")
+    if error["type"] == "extra_forbidden":
+        return [f"{where}: there is no such key{meant(str(error['loc'][-1]), known_keys(error['loc'][:-1]))}"]
+    message = error["msg"].removeprefix("Value error, ")
+    if not where:
+        return message.splitlines()
+    shown = "" if error["type"] == "missing" else f" (it says {error['input']!r})"
+    return [f"{where}: {message[:1].lower()}{message[1:]}{shown}"]
+
+
+def known_keys(where: tuple[int | str, ...]) -> list[str]:
+    """The keys that the table at `where` may have."""
+    model: Any = Config
+    for part in where:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        inner = [
+            a for a in getattr(annotation, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)
+        ]
+        model = inner[0] if inner else annotation
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return list(model.model_fields)
+
+
+def anchored(config: Config, home: Path) -> Config:
+    """Paths in the file mean "beside the file"."""
+    knowledge = config.knowledge.model_copy(
+        update={
+            "paths": tuple(home / p for p in config.knowledge.paths),
+            "golden": config.knowledge.golden and home / config.knowledge.golden,
+        }
+    )
+    bot = config.bot.model_copy(update={"data_dir": home / config.bot.data_dir})
+    return config.model_copy(update={"knowledge": knowledge, "bot": bot})
