@@ -406,7 +406,7 @@ def known_keys(where: tuple[int | str, ...]) -> list[str]:
         model = inner[0] if inner else annotation
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             return []
-    return list(model.model_fields)
+    return [str(key) for key in model.model_fields]
 
 
 def anchored(config: Config, home: Path) -> Config:

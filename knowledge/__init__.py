@@ -1,1 +1,1 @@
-"""What the team approved: read, cut, embedded, searched. It scores; it never judges."""
+"""What the team approved: read, indexed, ranked, and scored as a probability. It scores; it never judges."""
