@@ -88,6 +88,7 @@ class Envelope:
     order: tuple[int, ...] = ()
     attempt: int = 0
     catchup: bool = False
+    redacted: tuple[str, ...] = ()  # kinds of secrets removed before the first write; the core fills it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

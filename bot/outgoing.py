@@ -1,0 +1,191 @@
+"""Station 4, the shape of it: effects become rows for the outbox, worded and addressed, platform-neutral.
+
+An `Outgoing` may still name messages by anchor ("T-1042/card"): they are resolved when the row is delivered,
+because the message may not exist before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from adapters.port import (
+    Actor,
+    Content,
+    Delete,
+    Edit,
+    FileRef,
+    MsgRef,
+    Op,
+    OpenThread,
+    Place,
+    Post,
+    Private,
+    PublishHome,
+    React,
+    SetThread,
+)
+from handoff import model
+from handoff.model import Case, Effect, Fact
+
+Do = Literal["post", "edit", "delete", "react", "open", "set_thread", "private", "home", "chore"]
+Audience = Literal["customer", "staff", "person", "self"]
+Voice = Literal["bot", "notice", "agent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One promised act. `target` is the anchor that it edits, deletes or opens a thread on."""
+
+    do: Do
+    audience: Audience
+    lane: str
+    platform: str = ""  # empty: known once the anchor is resolved
+    voice: Voice = "notice"
+    anchor: str = ""
+    delay: float = 0.0
+    place: Place | None = None
+    under: str = ""  # post into the thread under this anchor
+    target: str = ""
+    ref: MsgRef | None = None
+    content: Content | None = None
+    reply_to: MsgRef | None = None
+    speaking_as: str = ""
+    files: tuple[FileRef, ...] = ()
+    actor: Actor | None = None
+    interaction: str = ""
+    hint: bool = True
+    title: str = ""
+    emoji: str = ""
+    on: bool = True
+    solved: bool | None = None
+    archived: bool | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def needs(self) -> str:
+        """The anchor that must exist before this can be delivered; empty: none."""
+        return self.under or self.target
+
+
+_adapter: TypeAdapter[Outgoing] = TypeAdapter(Outgoing)
+
+
+def dump(row: Outgoing) -> str:
+    return _adapter.dump_json(row, exclude_defaults=True).decode()
+
+
+def load(text: str) -> Outgoing:
+    return _adapter.validate_json(text)
+
+
+def outgoing(
+    effect: Effect, case: Case, word: Callable[[Fact], Content], interaction: str
+) -> Outgoing | None:
+    """The row for one effect; None for effects that are no messages (timers, records, links)."""
+    staff, customer = f"{case.id}/staff", f"{case.id}/customer"
+    match effect:
+        case model.Say():
+            lane = customer if effect.audience == "customer" else staff
+            under = effect.to.anchor if isinstance(effect.to, model.Thread) else ""
+            place = effect.to if isinstance(effect.to, Place) else None
+            return Outgoing(
+                "post", effect.audience, lane, place.platform if place else "", effect.voice, effect.anchor,
+                effect.delay, place, under, content=word(effect.what), reply_to=effect.reply_to,
+                speaking_as=effect.speaking_as, files=effect.files,
+            )  # fmt: skip
+        case model.Update():
+            lane = customer if effect.audience == "customer" else staff
+            return Outgoing(
+                "edit", effect.audience, lane, target=effect.anchor, content=word(effect.what),
+                speaking_as=effect.speaking_as,
+            )  # fmt: skip
+        case model.Unsay():
+            lane = customer if effect.audience == "customer" else staff
+            return Outgoing("delete", effect.audience, lane, target=effect.anchor)
+        case model.Whisper():
+            return Outgoing(
+                "private", "person", f"person/{effect.to.platform}/{effect.to.id}", effect.place.platform,
+                place=effect.place, actor=effect.to, content=word(effect.what), interaction=interaction,
+                hint=not effect.must_arrive,
+            )  # fmt: skip
+        case model.Open():
+            lane = customer if effect.audience == "customer" else staff
+            ref = effect.origin if isinstance(effect.origin, MsgRef) else None
+            target = effect.origin.anchor if isinstance(effect.origin, model.Thread) else ""
+            platform = ref.place.platform if ref else ""
+            return Outgoing(
+                "open", effect.audience, lane, platform, target=target, ref=ref, title=effect.title
+            )
+        case model.Mark():
+            return Outgoing(
+                "react", "customer", f"{customer}/marks", effect.ref.place.platform, ref=effect.ref,
+                emoji=effect.emoji, on=effect.on,
+            )  # fmt: skip
+        case model.CloseThread():
+            return Outgoing(
+                "set_thread", "customer", customer, effect.place.platform, place=effect.place, solved=effect.solved,
+                archived=effect.archived,
+            )  # fmt: skip
+        case model.Home():
+            lane = f"home/{effect.actor.platform}/{effect.actor.id}"
+            return Outgoing(
+                "home", "person", lane, effect.actor.platform, actor=effect.actor, content=word(effect.what)
+            )
+        case model.Chore():
+            args = {"name": effect.name, **effect.args}
+            return Outgoing(
+                "chore", "self", f"chore/{effect.name}", "self", args=args, interaction=interaction
+            )
+        case _:
+            return None
+
+
+class Unresolved(Exception):
+    """An anchor that this row needs does not exist (its message could not be delivered)."""
+
+
+def resolve(row: Outgoing, anchors: Mapping[str, MsgRef]) -> Op:
+    """The adapter's operation, every anchor replaced by the message it names. Raises `Unresolved`."""
+
+    def at(name: str) -> MsgRef:
+        if name not in anchors:
+            raise Unresolved(f"{name} was not delivered")
+        return anchors[name]
+
+    content = row.content or Content()
+    match row.do:
+        case "post":
+            place = thread_under(at(row.under)) if row.under else row.place
+            assert place is not None
+            return Post(place, content, row.reply_to, row.speaking_as, row.files)
+        case "edit":
+            return Edit(at(row.target), content, row.speaking_as)
+        case "delete":
+            return Delete(at(row.target))
+        case "react":
+            assert row.ref is not None
+            return React(row.ref, row.emoji, row.on)
+        case "open":
+            return OpenThread(row.ref or at(row.target), row.title)
+        case "set_thread":
+            assert row.place is not None
+            return SetThread(row.place, archived=row.archived, solved=row.solved)
+        case "private":
+            assert row.place is not None
+            assert row.actor is not None
+            return Private(row.place, row.actor, content, row.interaction, row.hint)
+        case "home":
+            assert row.actor is not None
+            return PublishHome(row.actor, content)
+        case "chore":
+            raise AssertionError("chores are not for adapters")
+
+
+def thread_under(ref: MsgRef) -> Place:
+    """The thread that hangs on a message: its id on every platform that we know."""
+    place = ref.place
+    return Place(place.platform, place.tenant, place.channel, ref.id, place.kind, place.external)

@@ -1,0 +1,216 @@
+"""One thread owns the database connection; everybody else hands it work.
+
+Work that waits at the same time shares one transaction (group commit): each piece runs in a savepoint of its own,
+so that one failing piece changes nothing for the others, and nobody is told "done" before the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlite_utils
+from filelock import FileLock, Timeout
+from sqlite_utils.migrations import Migrations
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], Any]
+
+GROUP_MAX = 64
+SCHEMA_FILES = ("0001_first.sql",)
+migrations = Migrations("firstline")
+
+
+class StorageError(Exception):
+    """The database cannot be used; the text says why and what to do next."""
+
+
+def _add(name: str) -> None:
+    sql = resources.files("bot").joinpath("schema", name).read_text("utf-8")
+
+    def step(db: sqlite_utils.Database) -> None:
+        for statement in statements(sql):
+            db.conn.execute(statement)
+
+    migrations(name=name.removesuffix(".sql"))(step)
+
+
+def statements(sql: str) -> list[str]:
+    """The statements of a schema file; `executescript` would commit the transaction that a migration runs in."""
+    found, buffer = [], ""
+    for line in sql.splitlines(keepends=True):
+        buffer += line
+        if sqlite3.complete_statement(buffer):
+            found.append(buffer)
+            buffer = ""
+    return found
+
+
+for _name in SCHEMA_FILES:
+    _add(_name)
+
+
+class Writer:
+    """The writer thread. `await do(work)` runs `work(connection)` inside a committed transaction."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._queue: queue.SimpleQueue[tuple[Work, asyncio.Future[Any], asyncio.AbstractEventLoop] | None]
+        self._queue = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = FileLock(str(path) + ".lock")
+        self._closed = False
+
+    async def open(self) -> None:
+        """Lock, open, migrate. Raises `StorageError` in words when that cannot be."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise StorageError(
+                f"{self.path}: another Firstline process is using this database. Stop it first, or give this one "
+                "a data_dir of its own."
+            ) from None
+        except OSError as error:
+            raise StorageError(
+                f"{self.path.parent}: cannot write there ({error.strerror}). Check [bot] data_dir."
+            ) from error
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._thread = threading.Thread(
+            target=self._run, args=(opened, asyncio.get_running_loop()), name="firstline-writer", daemon=True
+        )
+        self._thread.start()
+        try:
+            await opened
+        except BaseException:
+            self._closed = True
+            self._lock.release()
+            raise
+
+    async def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction; returns after the commit. Raises what `work` raised (nothing was changed),
+        or `StorageError` when the commit failed (disk full): then nothing was changed either."""
+        if self._closed:
+            raise StorageError("the database is closed")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._queue.put((work, done, loop))
+        return await done
+
+    async def close(self) -> None:
+        """Finish what waits, checkpoint, let go of the lock."""
+        if self._closed or self._thread is None:
+            return
+        self._closed = True
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._lock.release()
+
+    def _run(self, opened: asyncio.Future[None], loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            connection = connect(self.path)
+        except (sqlite3.Error, StorageError) as error:
+            wrapped = error if isinstance(error, StorageError) else StorageError(f"{self.path}: {error}")
+            loop.call_soon_threadsafe(opened.set_exception, wrapped)
+            return
+        loop.call_soon_threadsafe(opened.set_result, None)
+        try:
+            while self._group(connection):
+                pass
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.close()
+
+    def _group(self, connection: sqlite3.Connection) -> bool:
+        """Take what waits, run it in one transaction, answer. False: it is time to stop."""
+        items = [self._queue.get()]
+        while len(items) < GROUP_MAX and items[-1] is not None:
+            try:
+                items.append(self._queue.get_nowait())
+            except queue.Empty:
+                break
+        jobs = [item for item in items if item is not None]
+        if jobs:
+            self._answer(jobs, transact(connection, [job[0] for job in jobs]))
+        return len(jobs) == len(items)
+
+    @staticmethod
+    def _answer(
+        jobs: list[tuple[Work, asyncio.Future[Any], asyncio.AbstractEventLoop]], results: list[Any]
+    ) -> None:
+        for (_, future, loop), result in zip(jobs, results, strict=True):
+            with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+                loop.call_soon_threadsafe(_resolve, future, result)
+
+
+def _resolve(future: asyncio.Future[Any], result: Any) -> None:
+    if future.done():
+        return
+    if isinstance(result, BaseException):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+def transact(connection: sqlite3.Connection, works: list[Work]) -> list[Any]:
+    """Run each piece in its savepoint, all in one transaction; the results, or the exceptions, in order."""
+    results: list[Any] = []
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for work in works:
+            connection.execute("SAVEPOINT piece")
+            try:
+                results.append(work(connection))
+            except Exception as error:  # noqa: BLE001 - it is handed to whoever asked
+                connection.execute("ROLLBACK TO piece")
+                results.append(error)
+            connection.execute("RELEASE piece")
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        failed = StorageError(f"the database could not be written ({error}); nothing was changed")
+        failed.__cause__ = error
+        return [failed] * len(works)
+    return results
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open and migrate; refuses a database that a newer Firstline has written."""
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.Error as error:
+        raise StorageError(
+            f"{path}: cannot be opened ({error}). Is the folder writable, the disk not full?"
+        ) from error
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "journal_size_limit=67108864"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.row_factory = sqlite3.Row
+    db = sqlite_utils.Database(connection, use_counts_table=False)
+    applied = {step.name for step in migrations.applied(db)}
+    newer = applied - {name.removesuffix(".sql") for name in SCHEMA_FILES}
+    if newer:
+        connection.close()
+        raise StorageError(
+            f"{path}: was written by a newer Firstline (schema {', '.join(sorted(newer))}). "
+            "Install that version, or restore the backup made before the upgrade."
+        )
+    if migrations.pending(db) and applied:
+        backup(connection, path.with_suffix(".before-upgrade.db"))
+    migrations.apply(db)
+    return connection
+
+
+def backup(connection: sqlite3.Connection, target: Path) -> None:
+    """A consistent copy, taken while others read and write."""
+    with contextlib.closing(sqlite3.connect(target)) as copy:
+        connection.backup(copy)
