@@ -10,11 +10,13 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import date, time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -23,12 +25,35 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from rapidfuzz import process
+
+from bot.complaints import complaint, contradictions, mended
 
 Level = Literal["answer", "draft", "collect", "escalate"]
 LaunchMode = Literal["off", "shadow", "draft", "answer"]
 ChannelMode = Literal["mention", "questions", "all", "off"]
-Span = Annotated[str, Field(pattern=r"^\d\d:\d\d-\d\d:\d\d$")]
+
+
+def _hours(value: str) -> str:
+    """Opening hours of one stretch of a day; until midnight is written 24:00."""
+    match = re.fullmatch(r"(\d\d:\d\d)-(\d\d:\d\d)", value)
+    try:
+        start, end = match.groups() if match else ("", "")
+        if time.fromisoformat(start) < (time.max if end == "24:00" else time.fromisoformat(end)):
+            return value
+    except ValueError:
+        pass
+    raise ValueError("is not a stretch of a day; write one like 09:00-17:00, the end after the start")
+
+
+def _day(value: str) -> str:
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError as error:
+        raise ValueError("is not a day; write one like 2026-12-24") from error
+
+
+Span = Annotated[str, AfterValidator(_hours)]
+Day = Annotated[str, AfterValidator(_day)]
 
 ENVIRONMENT = {
     "slack_bot_token": "FIRSTLINE_SLACK_BOT_TOKEN",
@@ -36,6 +61,7 @@ ENVIRONMENT = {
     "slack_signing_secret": "FIRSTLINE_SLACK_SIGNING_SECRET",
     "discord_token": "FIRSTLINE_DISCORD_TOKEN",
 }
+LOOKS = 5  # at a broken file: each mends a copy and finds what the mistakes before it hid
 
 
 class ConfigError(Exception):
@@ -162,6 +188,12 @@ class FieldConfig(Section):
             )
         return value
 
+    @model_validator(mode="after")
+    def _can_be_chosen(self) -> Self:
+        if self.kind == "choice" and not self.choices:
+            raise ValueError('has kind \'choice\' and nothing to choose from; add choices = ["…", "…"]')
+        return self
+
 
 class CategoryConfig(Section):
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")
@@ -201,7 +233,7 @@ class HoursConfig(Section):
     fri: tuple[Span, ...] = ("09:00-17:00",)
     sat: tuple[Span, ...] = ()
     sun: tuple[Span, ...] = ()
-    holidays: tuple[str, ...] = ()  # ISO dates
+    holidays: tuple[Day, ...] = ()
     holidays_of: str = ""  # a country code, e.g. "DE" or "US"
 
     @field_validator("timezone")
@@ -210,7 +242,7 @@ class HoursConfig(Section):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is no time zone; write one like Europe/Berlin") from error
+            raise ValueError("is no time zone; write one like Europe/Berlin") from error
         return value
 
 
@@ -316,45 +348,11 @@ class Config(Section):
     secrets: Secrets = Field(default=Secrets(), exclude=True, repr=False)
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Config:
-        complaints: list[str] = []
-        routes = {r.name for r in self.route}
-        fields = {f.id for f in self.field}
-        names = [c.name for c in self.category]
-        for i, category in enumerate(self.category):
-            where = f"category[{i}] ({category.name})"
-            if not category.route:
-                complaints.append(
-                    f"{where}.route: missing; every category needs a route, one of {sorted(routes)}"
-                )
-            elif category.route not in routes:
-                complaints.append(
-                    f"{where}.route: there is no route {category.route!r}{meant(category.route, routes)}"
-                )
-            complaints += [
-                f"{where}.fields: there is no field {f!r}{meant(f, fields)}"
-                for f in category.fields
-                if f not in fields
-            ]
-        complaints += [
-            f"category: {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})
-        ]
-        if "general" not in names:
-            complaints.append("category: one must be named 'general'; it takes what fits nowhere else")
-        for name, section in (("slack", self.slack), ("discord", self.discord)):
-            if section.enabled and not section.staff_channel:
-                complaints.append(
-                    f"{name}.staff_channel: missing; tickets need a private channel to arrive in"
-                )
-        if complaints:
-            raise ValueError("\n".join(complaints))
+    def _fits_together(self) -> Self:
+        found = contradictions(self)
+        if found:
+            raise ValueError("\n".join(found))
         return self
-
-
-def meant(word: str, known: set[str] | list[str]) -> str:
-    """`; did you mean 'x'?` where something known is close to `word`, else nothing."""
-    best = process.extractOne(word, sorted(known), score_cutoff=60)
-    return f"; did you mean {best[0]!r}?" if best else ""
 
 
 def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Config:
@@ -371,42 +369,38 @@ def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Config:
             raise ConfigError(path, ["there is no such file; `firstline init` writes one"]) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise ConfigError(path, [f"cannot be read: {error}"]) from error
-    if "secrets" in data:
-        raise ConfigError(path or "", ["secrets: belong into the environment, never into this file"])
-    data["secrets"] = {key: environ.get(name, "") for key, name in ENVIRONMENT.items()}
+    in_file = data.pop("secrets", None) is not None
     try:
-        config = Config.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(path or "(defaults)", [c for e in error.errors() for c in complaint(e)]) from None
+        config = Config.model_validate({**data, "secrets": secrets(environ)})
+    except ValidationError:
+        config = None
+    if config is None or in_file:
+        misplaced = ["secrets: belong into the environment, never into this file"] if in_file else []
+        raise ConfigError(path or "(defaults)", misplaced + complaints(data))
     return config if path is None else anchored(config, path.resolve().parent)
 
 
-def complaint(error: Any) -> list[str]:
-    """One pydantic error as the lines that an admin reads: key, reason, what was meant."""
-    where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error["loc"]).lstrip(".")
-    if error["type"] == "extra_forbidden":
-        return [f"{where}: there is no such key{meant(str(error['loc'][-1]), known_keys(error['loc'][:-1]))}"]
-    message = error["msg"].removeprefix("Value error, ")
-    if not where:
-        return message.splitlines()
-    shown = "" if error["type"] == "missing" else f" (it says {error['input']!r})"
-    return [f"{where}: {message[:1].lower()}{message[1:]}{shown}"]
+def secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the environment holds of ours."""
+    return {key: environ.get(name, "").strip() for key, name in ENVIRONMENT.items()}
 
 
-def known_keys(where: tuple[int | str, ...]) -> list[str]:
-    """The keys that the table at `where` may have."""
-    model: Any = Config
-    for part in where:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        inner = [
-            a for a in getattr(annotation, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)
-        ]
-        model = inner[0] if inner else annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return []
-    return [str(key) for key in model.model_fields]
+def complaints(data: Mapping[str, Any]) -> list[str]:
+    """Everything that is wrong with a file's content, each once, in the order of discovery."""
+    found: dict[str, None] = {}
+    for look in range(LOOKS):
+        try:
+            Config.model_validate(data)
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+            # Places named by a later look would be those of the mended copy, not of the file: only what is said
+            # about the whole still holds.
+            told = errors if look == 0 else [e for e in errors if not e["loc"]]
+            found.update((line, None) for e in told for line in complaint(e, Config, ENVIRONMENT))
+            data = mended(data, errors, Config)
+        else:
+            break
+    return list(found)
 
 
 def anchored(config: Config, home: Path) -> Config:
