@@ -70,6 +70,11 @@ class Outgoing:
         """The anchor that must exist before this can be delivered; empty: none."""
         return self.under or self.target
 
+    @property
+    def hint_lost(self) -> bool:
+        """Whether losing this matters to somebody: hints, marks and home tabs may be lost silently."""
+        return self.do not in ("react", "home", "set_thread") and not (self.do == "private" and self.hint)
+
 
 _adapter: TypeAdapter[Outgoing] = TypeAdapter(Outgoing)
 

@@ -1,0 +1,27 @@
+"""Time as a thing that is passed in: the process reads the real one, simulations bring their own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    async def until(self, at: float) -> None:
+        """Return once `now()` has reached `at`."""
+
+
+class RealClock:
+    def now(self) -> float:
+        return time.time()
+
+    async def until(self, at: float) -> None:
+        # In steps: a wall clock that jumps (suspend, NTP) must not leave a message waiting for hours.
+        left = at - time.time()
+        while left > 0:
+            await asyncio.sleep(min(left, 1.0))
+            left = at - time.time()

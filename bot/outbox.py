@@ -1,0 +1,366 @@
+"""Station 6: deliver what was promised, in order per lane, once.
+
+One task per busy lane. A row is claimed in the database before anything leaves (`sending`); an error after bytes
+may have left makes it `ambiguous`, and an ambiguous row is looked for on the platform before it is sent again. A
+row that a takeover has overtaken is dropped at the moment of sending; a takeover waits for the row that is just
+leaving (`quiet`), so that nothing of the bot's arrives after the takeover's commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, Protocol
+
+import structlog
+
+from adapters import port
+from adapters.port import ChatAdapter, Delivered, DeliveryFailed, MsgRef, Place, PlatformName
+from bot.clock import Clock
+from bot.metrics import Metrics
+from bot.outgoing import Outgoing, Unresolved, resolve
+from bot.storage import Row, Storage
+from bot.writer import StorageError
+
+log = structlog.get_logger("outbox")
+
+TRIES_MAX = 12  # of a row that fails while its platform is up; then it is parked, visibly
+BACKOFF_SECONDS = (0.5, 1, 2, 4, 8, 15, 30, 60)
+RECHECK_SECONDS = (
+    10.0  # platform.md §3.6: before an ambiguous post may be sent again where keys are best effort
+)
+IDEMPOTENT = ("edit", "delete", "react", "open", "set_thread", "home")
+
+
+class Chores(Protocol):
+    async def __call__(self, row: Row) -> None:
+        """Do the work that a `Chore` effect ordered; its result becomes an event."""
+
+
+class Outbox:
+    def __init__(
+        self,
+        storage: Storage,
+        adapters: Mapping[str, ChatAdapter],
+        chores: Chores,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        parked: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._storage, self._adapters, self._chores, self._clock = storage, adapters, chores, clock
+        self._metrics, self._parked = metrics, parked
+        self._lanes: dict[str, deque[Row]] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._up: dict[str, asyncio.Event] = {name: asyncio.Event() for name in adapters}
+        self._frozen: dict[str, float] = {}
+        self._next_post: dict[tuple[str, str], float] = {}
+        self._fences: dict[str, asyncio.Lock] = {}
+        self._changed = asyncio.Event()
+        self._stopping = False
+        self._group: asyncio.TaskGroup | None = None
+
+    # --- life ------------------------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop`; what is leaving at that moment is finished by `drain`."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for row in await self._storage.recover():
+                self._queue(row)
+            await stop.wait()
+            self._stopping = True
+            for task in self._running.values():
+                task.cancel()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until nothing is waiting that could leave now, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._idle():
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    def _idle(self) -> bool:
+        return all(self._waits(lane) for lane in self._lanes)
+
+    def _waits(self, lane: str) -> bool:
+        rows = self._lanes.get(lane)
+        if not rows:
+            return True
+        row = rows[0]
+        up = self._up.get(row.out.platform)
+        return row.not_before > self._clock.now() or row.attempts > 0 or (up is not None and not up.is_set())
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Rows that were just committed."""
+        for row in rows:
+            self._queue(row)
+
+    def connected(self, platform: str, *, up: bool) -> None:
+        """Rows of a platform that is not connected wait; nothing is tried in vain."""
+        event = self._up.get(platform)
+        if event is not None:
+            (event.set if up else event.clear)()
+
+    @contextlib.asynccontextmanager
+    async def quiet(self, case_id: str) -> AsyncIterator[None]:
+        """While inside, no bot message to this customer is leaving, and none starts to."""
+        async with self._fences.setdefault(case_id, asyncio.Lock()):
+            yield
+
+    @property
+    def backlog(self) -> int:
+        return sum(len(rows) for rows in self._lanes.values())
+
+    @property
+    def lanes(self) -> int:
+        return len(self._lanes)
+
+    def _queue(self, row: Row) -> None:
+        self._lanes.setdefault(row.out.lane, deque()).append(row)
+        if row.out.lane not in self._running and self._group is not None and not self._stopping:
+            task = self._group.create_task(self._lane(row.out.lane), name=f"lane {row.out.lane}")
+            self._running[row.out.lane] = task
+
+    # --- one lane --------------------------------------------------------------------------------------------
+
+    async def _lane(self, lane: str) -> None:
+        rows = self._lanes[lane]
+        try:
+            while rows and not self._stopping:
+                row = rows[0]
+                again = await self._attempt(row)
+                self._changed.set()
+                if again is None:
+                    rows.popleft()
+                else:
+                    rows[0] = again
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        except StorageError as error:
+            # The disk is full or gone. Nothing is lost: the row is still promised; whether it left is unknown.
+            log.error("lane_waits_for_storage", lane=lane, error=str(error))
+            rows[0] = replace(
+                rows[0], state="ambiguous", not_before=self._clock.now() + STORAGE_RETRY_SECONDS
+            )
+        finally:
+            self._running.pop(lane, None)
+            if not rows:
+                self._lanes.pop(lane, None)
+            elif not self._stopping and self._group is not None:
+                self._running[lane] = self._group.create_task(self._lane(lane), name=f"lane {lane}")
+
+    async def _attempt(self, row: Row) -> Row | None:
+        """One try of the head of a lane. None: it is finished, one way or the other."""
+        await self._clock.until(row.not_before)
+        if row.out.do == "chore":
+            return await self._chore(row)
+        platform = row.out.platform or await self._platform(row)
+        if platform and platform in self._up:
+            await self._up[platform].wait()
+            await self._clock.until(self._frozen.get(platform, 0))
+            await self._shape(platform, row.out)
+        if row.out.voice == "bot" and row.out.audience == "customer":
+            async with self.quiet(row.case_id):
+                return await self._send(row)
+        return await self._send(row)
+
+    async def _send(self, row: Row) -> Row | None:
+        was_ambiguous = row.state == "ambiguous"
+        claimed, anchors = await self._storage.start_sending(row.id, self._clock.now())
+        if claimed is None:
+            return None
+        adapter, op = None, None
+        try:
+            op = resolve(claimed.out, anchors)
+            adapter = self._adapters.get(platform_of(op))
+            if adapter is None:
+                raise port.Gone(f"{platform_of(op)} is not enabled")
+            ref = await self._parts(claimed, adapter, op, ambiguous=was_ambiguous)
+        except Unresolved as error:
+            return await self._park(claimed, "gone", str(error))
+        except port.AdapterError as error:
+            return await self._failed(claimed, adapter, op, error)
+        except Exception as error:
+            log.exception("adapter_failed", row=claimed.id, platform=claimed.out.platform)
+            return await self._failed(claimed, adapter, op, port.Ambiguous(f"{type(error).__name__}"))
+        now = self._clock.now()
+        await self._storage.sent(claimed, ref, now)
+        self._metrics.delivered(claimed.out.do, claimed.out.audience, now - claimed.created_at)
+        return None
+
+    async def _parts(self, row: Row, adapter: ChatAdapter, op: port.Op, *, ambiguous: bool) -> MsgRef | None:
+        count = 1 if row.out.do != "post" else adapter.parts(op)
+        first: MsgRef | None = None
+        for part in range(row.parts_done, count):
+            key = f"{row.key}#{part}"
+            done = (
+                await self._look(row, adapter, op, part, key)
+                if ambiguous and part == row.parts_done
+                else None
+            )
+            if done is None:
+                done = await adapter.deliver(op, part, key)
+            ref = done.ref or (
+                MsgRef(done.place, done.place.thread) if done.place and done.place.thread else None
+            )
+            if part == 0:
+                first = ref
+            if count > 1:
+                await self._storage.part_sent(
+                    row.id, part, row.out.anchor, row.case_id, ref, self._clock.now()
+                )
+        return first
+
+    async def _look(
+        self, row: Row, adapter: ChatAdapter, op: port.Op, part: int, key: str
+    ) -> Delivered | None:
+        """Did the earlier try of an ambiguous row arrive? None: it is right to send (again)."""
+        if row.out.do in IDEMPOTENT or row.out.do == "private":
+            return None
+        since = row.first_try_at or row.created_at
+        age = self._clock.now() - since
+        if adapter.caps.idempotent_post == "native" and age <= adapter.caps.safe_resend_seconds:
+            return None
+        if not adapter.caps.can_reconcile:
+            raise port.Ambiguous("this platform cannot be asked whether the message arrived")
+        found = await adapter.reconcile(op, part, key, since)
+        if isinstance(found, Delivered):
+            return found
+        if found == "unknown":
+            raise port.Ambiguous("the platform did not say whether the message arrived")
+        if adapter.caps.idempotent_post != "native" and age < RECHECK_SECONDS:
+            raise port.Ambiguous("not there yet; looking once more before it is sent again")
+        return None
+
+    # --- failures --------------------------------------------------------------------------------------------
+
+    async def _failed(
+        self, row: Row, adapter: ChatAdapter | None, op: port.Op | None, error: port.AdapterError
+    ) -> Row | None:
+        now = self._clock.now()
+        match error:
+            case port.RateLimited():
+                until = now + error.retry_after
+                if error.scope == "platform":
+                    self._frozen[row.out.platform] = until
+                return await self._again(row, "pending", until, str(error), count=False)
+            case port.Unavailable():
+                return await self._again(row, "pending", now + self._backoff(row), str(error))
+            case port.Ambiguous():
+                wait = (
+                    RECHECK_SECONDS
+                    if adapter and adapter.caps.idempotent_post == "best_effort"
+                    else self._backoff(row)
+                )
+                return await self._again(row, "ambiguous", now + wait, str(error))
+            case port.Gone() if (
+                row.out.do == "edit" and isinstance(op, port.Edit) and row.out.target.endswith("/card")
+            ):
+                return await self._repost(row, op)
+            case port.Gone() if row.out.do in ("delete", "react", "set_thread"):
+                await self._storage.sent(row, None, now)  # what should not be there is not there
+                return None
+            case port.TooLate():
+                await self._storage.sent(row, None, now)
+                return None
+            case port.Gone():
+                return await self._park(row, "gone", str(error))
+            case port.Forbidden():
+                return await self._park(row, "forbidden", str(error))
+            case _:
+                return await self._park(row, "rejected", str(error))
+
+    async def _again(self, row: Row, state: str, at: float, error: str, *, count: bool = True) -> Row | None:
+        if count and row.attempts >= TRIES_MAX:
+            return await self._park(row, "ambiguous" if state == "ambiguous" else "exhausted", error)
+        await self._storage.postpone(row.id, state, at, error)
+        self._metrics.retried(row.out.platform or "?", state)
+        log.warning("delivery_postponed", row=row.id, platform=row.out.platform, state=state, error=error)
+        attempts = row.attempts if count else row.attempts - 1
+        return replace(row, state=state, not_before=at, attempts=attempts)
+
+    async def _park(
+        self, row: Row, kind: Literal["gone", "forbidden", "rejected", "exhausted", "ambiguous"], reason: str
+    ) -> Row | None:
+        log.error("delivery_parked", row=row.id, kind=kind, reason=reason, anchor=row.out.anchor)
+        self._metrics.parked(row.out.platform or "?", kind)
+        conversation = await self._storage.conversation_of_case(row.case_id)
+        now = self._clock.now()
+        event = None
+        if conversation is not None and row.out.audience != "self" and row.out.hint_lost:
+            event = DeliveryFailed(
+                keys=(f"parked:{row.id}",), place=_place_of(row.out), actor=None, occurred_at=now,
+                anchor=row.out.anchor or row.out.target, kind=kind, reason=reason, audience=row.out.audience,
+            )  # fmt: skip
+        await self._storage.park(row, f"{kind}: {reason}", event, conversation or "", now)
+        if event is not None and conversation is not None:
+            self._parked(conversation)
+        return None
+
+    async def _repost(self, row: Row, op: port.Edit) -> Row | None:
+        """A card that somebody deleted is posted anew; its anchor then names the new message."""
+        adapter = self._adapters[platform_of(op)]
+        place = op.ref.place
+        top = Place(place.platform, place.tenant, place.channel, None, place.kind, place.external)
+        try:
+            done = await adapter.deliver(port.Post(top, op.content), 0, f"{row.key}/repost")
+        except port.AdapterError as error:
+            return await self._failed(row, adapter, None, error)
+        await self._storage.part_sent(row.id, 0, row.out.target, row.case_id, done.ref, self._clock.now())
+        await self._storage.sent(row, None, self._clock.now())
+        return None
+
+    def _backoff(self, row: Row) -> float:
+        seconds = BACKOFF_SECONDS[min(row.attempts, len(BACKOFF_SECONDS)) - 1]
+        return seconds * random.uniform(0.7, 1.0)  # noqa: S311 - spreads retries, protects nothing
+
+    # --- waiting ---------------------------------------------------------------------------------------------
+
+    async def _shape(self, platform: str, out: Outgoing) -> None:
+        """Platforms ask for so many posts a second and channel; whoever comes later waits his turn."""
+        interval = self._adapters[platform].caps.post_interval_seconds
+        if not interval or out.do != "post" or out.place is None:
+            return
+        key = (platform, out.place.channel)
+        at = max(self._next_post.get(key, 0), self._clock.now())
+        self._next_post[key] = at + interval
+        await self._clock.until(at)
+
+    async def _platform(self, row: Row) -> str:
+        """The platform of a row that names its place by an anchor."""
+        ref = await self._storage.anchored(row.out.needs)
+        return ref.place.platform if ref else ""
+
+    async def _chore(self, row: Row) -> Row | None:
+        claimed, _ = await self._storage.start_sending(row.id, self._clock.now())
+        if claimed is not None:
+            await self._chores(claimed)
+            await self._storage.sent(claimed, None, self._clock.now())
+        return None
+
+
+def platform_of(op: port.Op) -> PlatformName:
+    match op:
+        case port.Post() | port.SetThread() | port.Private():
+            return op.place.platform
+        case port.OpenThread():
+            return op.origin.place.platform
+        case port.PublishHome():
+            return op.actor.platform
+        case _:
+            return op.ref.place.platform
+
+
+def _place_of(out: Outgoing) -> Place:
+    if out.place is not None:
+        return out.place
+    if out.ref is not None:
+        return out.ref.place
+    return Place("console", "", "")
