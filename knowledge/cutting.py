@@ -39,7 +39,7 @@ def cut(topics: Sequence[Topic], offsets: Offsets, *, limit: int) -> tuple[list[
         topic = topics[number]
         chunks = [section.text[begin:end].strip() for begin, end in _ranges(section.text, tokens, size)]
         chunks = [chunk for chunk in chunks if chunk]
-        for whole in (chunks if topic.kind == "document" else [section.text]):
+        for whole in chunks if topic.kind == "document" else [section.text]:
             counts[number] += 1
             passages.append(Passage(number, counts[number], section.heading, whole))
             at = len(passages) - 1

@@ -81,7 +81,9 @@ def html_sections(data: bytes) -> tuple[str, list[Section]]:
     root = soup.find("main") or soup.find("article") or soup.body or soup
     sections: list[Section] = []
     heading, said = "", []
-    for node in root.find_all(["h1", "h2", "h3", "h4", "p", "li", "pre", "td", "th", "dt", "dd", "blockquote"]):
+    for node in root.find_all(
+        ["h1", "h2", "h3", "h4", "p", "li", "pre", "td", "th", "dt", "dd", "blockquote"]
+    ):
         if node.name.startswith("h"):
             sections.append(Section(heading, "\n".join(said), 1))
             heading, said = node.get_text(" ", strip=True), []

@@ -33,7 +33,9 @@ def read(
             progress("read", done, len(files))
     if not topics and not complaints:
         names = ", ".join(str(path) for path in paths) or "no folder is configured"
-        complaints.append(Complaint(names, 0, f"no knowledge found; expected files ending in {', '.join(SUFFIXES)}"))
+        complaints.append(
+            Complaint(names, 0, f"no knowledge found; expected files ending in {', '.join(SUFFIXES)}")
+        )
     complaints += _duplicates(topics)
     topics.sort(key=lambda topic: topic.key)
     return topics, sorted(complaints, key=lambda one: (one.path, one.line, one.message))
@@ -145,5 +147,7 @@ def _duplicates(topics: Sequence[Topic]) -> list[Complaint]:
         other = first.setdefault(topic.key, topic)
         if other is not topic:
             where = f"{other.path}:{other.line}"
-            complaints.append(Complaint(topic.path, topic.line, f"duplicate id `{topic.id}`, first used in {where}"))
+            complaints.append(
+                Complaint(topic.path, topic.line, f"duplicate id `{topic.id}`, first used in {where}")
+            )
     return complaints

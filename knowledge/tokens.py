@@ -10,10 +10,12 @@ WORDS_AT_MOST = 48  # of one question; a pasted log must not become a query with
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\W_]+", re.UNICODE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _FOLLOW_UP = re.compile(
-    r"^(and|or|but|what about|how about|what if|also|same for|und|oder|was ist mit|wie ist es mit|auch)\b", re.I
+    r"^(and|or|but|what about|how about|what if|also|same for|und|oder|was ist mit|wie ist es mit|auch)\b",
+    re.I,
 )
 _POINTS_BACK = re.compile(
-    r"\b(it|its|that|this|those|these|them|they|there|one|same|the other|das|dies|diese[rs]?|damit|dort)\b", re.I
+    r"\b(it|its|that|this|those|these|them|they|there|one|same|the other|das|dies|diese[rs]?|damit|dort)\b",
+    re.I,
 )
 _ASKS = re.compile(
     r"\b(what|when|where|which|who|why|how|can|could|do|does|did|is|are|will|would|should|may|"
@@ -54,7 +56,15 @@ def stem(word: str) -> str:
     """A light stem for English plurals and verb forms; wrong stems are harmless, being the same on both sides."""
     if len(word) <= 3 or not word.isascii():  # noqa: PLR2004 - short words have no endings to lose
         return word
-    for ending, instead in (("'s", ""), ("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
+    for ending, instead in (
+        ("'s", ""),
+        ("ies", "y"),
+        ("sses", "ss"),
+        ("ing", ""),
+        ("ed", ""),
+        ("es", ""),
+        ("s", ""),
+    ):
         if word.endswith(ending) and not word.endswith(("ss", "us", "is")) and len(word) - len(ending) >= 3:  # noqa: PLR2004
             return word[: -len(ending)] + instead
     return word[:-1] if word.endswith("e") and len(word) > 4 else word  # noqa: PLR2004

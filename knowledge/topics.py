@@ -83,7 +83,9 @@ def front_matter_topic(source: Source, text: str) -> Topic | None:
         return None
     lines = _key_lines(found.group(1))
     body = text[found.end() :].strip()
-    return make_topic(source, fields, body, lambda key: lines.get(key, 1), text.count("\n", 0, found.end()) + 1)
+    return make_topic(
+        source, fields, body, lambda key: lines.get(key, 1), text.count("\n", 0, found.end()) + 1
+    )
 
 
 def _yaml_mapping(source: Source, block: str) -> dict[str, Any] | None:
@@ -123,7 +125,9 @@ def plain_topics(source: Source, text: str) -> list[Topic]:
         fields, body, lines = _plain_fields(text[begin:end].split("\n"), first_line)
         if len(starts) > 2:  # noqa: PLR2004 - several topics share one path
             fields.setdefault("id", f"{source.default_id}#{slug(str(fields.get('title', '')))}")
-        topic = make_topic(source, fields, body, lambda key, at=lines, first=first_line: at.get(key, first), first_line)
+        topic = make_topic(
+            source, fields, body, lambda key, at=lines, first=first_line: at.get(key, first), first_line
+        )
         if topic:
             topics.append(topic)
     return topics
@@ -144,7 +148,9 @@ def _plain_fields(lines: list[str], first_line: int) -> tuple[dict[str, Any], st
             collected[current].append(line)
     for key, values in collected.items():
         if key in LISTS:
-            fields[key] = [item.strip().lstrip("-*• ").strip() for item in values if item.strip().lstrip("-*• ").strip()]
+            fields[key] = [
+                item.strip().lstrip("-*• ").strip() for item in values if item.strip().lstrip("-*• ").strip()
+            ]
         elif key != "body":
             fields[key] = " ".join(value.strip() for value in values).strip()
     body = "\n".join(collected.get("body", [])).strip().strip("-").strip()
@@ -162,9 +168,14 @@ def make_topic(
     asked = _list_of(source, "question", fields.get("question"), line_of)
     level = _one_of(source, "level", fields.get("level"), LEVELS, line_of)
     kind = _one_of(source, "kind", fields.get("kind"), KINDS, line_of)
-    text = {key: _text_of(source, key, fields.get(key), line_of) for key in ("id", "title", "category", "language", "owner")}
+    text = {
+        key: _text_of(source, key, fields.get(key), line_of)
+        for key in ("id", "title", "category", "language", "owner")
+    }
     if not body and level in ("answer", "draft"):
-        source.complain(body_line, "no approved text: write what customers may be told, or set level: collect or escalate")
+        source.complain(
+            body_line, "no approved text: write what customers may be told, or set level: collect or escalate"
+        )
     if dates["valid_from"] and dates["valid_to"] and dates["valid_from"] > dates["valid_to"]:
         source.complain(line_of("valid_to"), "valid_to is before valid_from")
     if len(source.complaints) > before:
@@ -172,7 +183,8 @@ def make_topic(
     questions = tuple(dict.fromkeys([*asked, *lists["questions"]]))
     return Topic(
         id=text["id"] or source.default_id,
-        title=text["title"] or (questions[0] if questions else _title_from_id(text["id"] or source.default_id)),
+        title=text["title"]
+        or (questions[0] if questions else _title_from_id(text["id"] or source.default_id)),
         path=source.path,
         sections=(Section("", body, body_line),),
         kind="emergency" if kind == "emergency" else "document" if kind == "document" else "topic",
@@ -212,7 +224,9 @@ def _list_of(source: Source, key: str, value: Any, line_of: Callable[[str], int]
     items: Iterable[Any] = value if isinstance(value, list) else [value]
     found = []
     for item in items:
-        if isinstance(item, dict) and len(item) == 1:  # `- customer says: no` is YAML for a mapping, not what was meant
+        if (
+            isinstance(item, dict) and len(item) == 1
+        ):  # `- customer says: no` is YAML for a mapping, not what was meant
             (name, rest), *_ = item.items()
             found.append(f"{name}: {rest}")
         elif isinstance(item, dict | list):

@@ -1,0 +1,157 @@
+"""Texts -> vectors, here and now, on the calling thread: the exported model, or sentence-transformers itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Offsets = list[list[tuple[int, int]]]
+TOKENS_AT_ONCE = 2048  # padded tokens of one run: enough to fill the core, small enough to stay in its cache
+
+
+class Engine(Protocol):
+    """A loaded model. `encode` gives rows of length one, in the order of the texts."""
+
+    name: str
+    dimension: int
+    limit: int
+
+    def encode(self, texts: Sequence[str], *, passages: bool = False) -> Vectors: ...
+    def offsets(self, texts: Sequence[str]) -> Offsets: ...
+    def knows(self, word: str) -> bool: ...
+    def close(self) -> None: ...
+
+
+class OnnxEngine:
+    """The exported model on onnxruntime: no torch, no transformers, one thread for a question.
+
+    Several questions at once are split over `workers` threads, which is what makes batching pay on a CPU: one
+    question already keeps one core busy.
+    """
+
+    def __init__(self, folder: Path, variant: str = "fp32", *, threads: int = 1, workers: int = 1) -> None:
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        about: dict[str, Any] = json.loads((folder / "about.json").read_text())
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry(
+            "session.intra_op.allow_spinning", "0"
+        )  # a spinning core starves the loop
+        self._session = onnxruntime.InferenceSession(
+            str(folder / f"{variant}.onnx"), options, providers=["CPUExecutionProvider"]
+        )
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(int(about["limit"]))
+        self._cutter = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._cutter.no_padding()
+        self._cutter.no_truncation()
+        self._inputs: list[str] = about["inputs"]
+        self._pad = int(about["pad"])
+        self._mean = about["pooling"] == "mean"
+        self._prompts = (str(about["query_prompt"]), str(about["passage_prompt"]))
+        self._pool = ThreadPoolExecutor(workers, "model") if workers > 1 else None
+        self._workers = workers
+        self.dimension = int(about["dimension"])
+        self.limit = int(about["limit"])
+        self.name = f"onnxruntime {variant}"
+
+    def encode(self, texts: Sequence[str], *, passages: bool = False) -> Vectors:
+        out = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        if not texts:
+            return out
+        prompt = self._prompts[passages]
+        ids = [one.ids for one in self._tokenizer.encode_batch([prompt + text for text in texts])]
+        batches = _batches([len(one) for one in ids], self._workers)
+        if self._pool and len(batches) > 1:
+            results = list(self._pool.map(lambda batch: self._run([ids[at] for at in batch]), batches))
+        else:
+            results = [self._run([ids[at] for at in batch]) for batch in batches]
+        for batch, vectors in zip(batches, results, strict=True):
+            out[batch] = vectors
+        return out
+
+    def _run(self, ids: list[list[int]]) -> Vectors:
+        longest = max(len(one) for one in ids)
+        feed = {"input_ids": np.full((len(ids), longest), self._pad, dtype=np.int64)}
+        mask = feed["attention_mask"] = np.zeros((len(ids), longest), dtype=np.int64)
+        for row, one in enumerate(ids):
+            feed["input_ids"][row, : len(one)] = one
+            mask[row, : len(one)] = 1
+        if "token_type_ids" in self._inputs:
+            feed["token_type_ids"] = np.zeros_like(mask)
+        hidden = self._session.run(None, {name: feed[name] for name in self._inputs})[0]
+        pooled = np.einsum("btd,bt->bd", hidden, mask.astype(np.float32)) if self._mean else hidden[:, 0]
+        norms = np.linalg.norm(pooled, axis=1, keepdims=True)
+        return np.asarray(pooled / np.maximum(norms, 1e-12), dtype=np.float32)
+
+    def offsets(self, texts: Sequence[str]) -> Offsets:
+        return [one.offsets for one in self._cutter.encode_batch(list(texts), add_special_tokens=False)]
+
+    def knows(self, word: str) -> bool:
+        """Whether the model has this word whole: then it is a common word, not a misspelt one."""
+        return self._cutter.token_to_id(word) is not None
+
+    def close(self) -> None:
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _batches(lengths: Sequence[int], workers: int) -> list[list[int]]:
+    """Rows grouped by length, so that little is padded, and into as many groups as there are workers to run them."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    share = max(64, -(-sum(lengths) // workers))
+    most = min(TOKENS_AT_ONCE, share)
+    batches: list[list[int]] = [[]]
+    for at in order:
+        if batches[-1] and lengths[at] * (len(batches[-1]) + 1) > most:
+            batches.append([])
+        batches[-1].append(at)
+    return batches
+
+
+class ReferenceEngine:
+    """sentence-transformers itself: the fallback for a model that cannot be exported."""
+
+    def __init__(self, model: str, *, threads: int = 1) -> None:
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        torch.set_num_threads(threads)
+        self._model = SentenceTransformer(model, device="cpu", trust_remote_code=False)
+        self._tokenizer: Any = self._model.tokenizer
+        self.dimension = int(self._model.get_embedding_dimension() or 0)
+        self.limit = int(self._model.max_seq_length or 512)
+        self.name = "sentence-transformers"
+
+    def encode(self, texts: Sequence[str], *, passages: bool = False) -> Vectors:
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        encode = self._model.encode_document if passages else self._model.encode_query
+        vectors = encode(list(texts), normalize_embeddings=True, show_progress_bar=False, batch_size=32)
+        return np.asarray(vectors, dtype=np.float32)
+
+    def offsets(self, texts: Sequence[str]) -> Offsets:
+        if not texts:
+            return []
+        cut = self._tokenizer(
+            list(texts), add_special_tokens=False, return_offsets_mapping=True, truncation=False
+        )
+        return [[(int(begin), int(end)) for begin, end in one] for one in cut["offset_mapping"]]
+
+    def knows(self, word: str) -> bool:
+        return word in self._tokenizer.get_vocab()
+
+    def close(self) -> None:
+        return

