@@ -53,16 +53,18 @@ demo: $(STAMP) ## ask it questions on a local page, no account needed
 test: $(STAMP) ## run the whole test suite (ARGS="-k claim" for a part)
 	@$(BIN)/pytest -q -n 2 --dist loadfile $(ARGS)
 
-check: $(STAMP) ## format, lint, types, import contracts, tests: what must hold before a change lands
+check: $(STAMP) ## format, lint, types, import contracts, docs, tests: what must hold before a change lands
 	@echo "format";  $(BIN)/ruff format --check --quiet $(wildcard $(CODE)) || { echo "mend it with: make format"; exit 1; }
 	@echo "lint";    $(BIN)/ruff check --quiet $(wildcard $(CODE))
 	@echo "types";   $(BIN)/mypy --no-error-summary
 	@echo "imports"; $(BIN)/lint-imports
+	@echo "docs";    $(BIN)/python docs/generate.py --check
 	@echo "tests";   $(BIN)/pytest -q -n 2 --dist loadfile $(ARGS)
 
 format: $(STAMP) ## rewrite the code in the project's format, and mend what lint can mend
 	@$(BIN)/ruff check --quiet --fix $(wildcard $(CODE)) || true
 	@$(BIN)/ruff format $(wildcard $(CODE))
+	@$(BIN)/python docs/generate.py
 
 bench: $(STAMP) ## measure; writes benchmarks/results.json
 	@$(BIN)/python -m benchmarks $(ARGS)
