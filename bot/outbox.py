@@ -33,6 +33,7 @@ BACKOFF_SECONDS = (0.5, 1, 2, 4, 8, 15, 30, 60)
 RECHECK_SECONDS = (
     10.0  # platform.md §3.6: before an ambiguous post may be sent again where keys are best effort
 )
+STORAGE_RETRY_SECONDS = 2.0
 IDEMPOTENT = ("edit", "delete", "react", "open", "set_thread", "home")
 
 
@@ -143,9 +144,9 @@ class Outbox:
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
-        except StorageError as error:
+        except StorageError:
             # The disk is full or gone. Nothing is lost: the row is still promised; whether it left is unknown.
-            log.error("lane_waits_for_storage", lane=lane, error=str(error))
+            log.exception("lane_waits_for_storage", lane=lane)
             rows[0] = replace(
                 rows[0], state="ambiguous", not_before=self._clock.now() + STORAGE_RETRY_SECONDS
             )

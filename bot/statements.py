@@ -36,6 +36,11 @@ class Recorded:
     received_at: float
     attempts: int
     known_before: bool  # for edits and deletions: the message itself was recorded earlier
+    settled: tuple[int, ...] = ()  # edits that were applied to this message
+
+    @property
+    def seqs(self) -> tuple[int, ...]:
+        return (self.seq, *self.settled)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,450 @@
+"""The line: record → gather → decide → word → commit; one conversation at a time, in order, many side by side.
+
+`receive` returns when an event is durable. What follows from it is decided by one task per conversation, and
+written in one transaction together with "event done". Nothing that must survive lives here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import structlog
+from handoff.decide import concerns, decide
+from handoff.forms import form_errors, form_for
+from pydantic import TypeAdapter
+
+from adapters.port import (
+    Actor,
+    ChoreDone,
+    Content,
+    DeliveryFailed,
+    Form,
+    FormErrors,
+    FormSubmitted,
+    Inbound,
+    Mark,
+    MessageReceived,
+    PlatformName,
+    TimerFired,
+    dump_inbound,
+)
+from bot.batch import Step, fold
+from bot.clock import Clock
+from bot.metrics import Metrics
+from bot.outbox import Outbox
+from bot.outgoing import outgoing
+from bot.routing import Router, fresh_case, redacted
+from bot.storage import Commit, Conflict, Storage
+from bot.writer import StorageError
+from handoff import model
+from handoff.model import Case, Decision, Fact, Known, Phase
+from handoff.policy import Policy
+
+log = structlog.get_logger("engine")
+
+FAILURES_MAX = 3
+RETRY_SECONDS = 2.0
+SPEAKING = (Phase.DESK, Phase.HUMAN)
+
+_known: TypeAdapter[Known] = TypeAdapter(Known)
+Choices = Callable[[Actor, str, str], Awaitable[Sequence[tuple[str, str]]]]
+Observer = Callable[[Mapping[str, Any]], None]
+
+
+class Gathers(Protocol):
+    async def known(self, case: Case, step: Step, number: int, anchor: str, now: float) -> Known: ...
+
+
+class Engine:
+    """The `Sink` that adapters see."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        outbox: Outbox,
+        gatherer: Gathers,
+        policy: Policy,
+        word: Callable[[Fact, str], Content],
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        debounce: float,
+        concurrency: int,
+        choices: Choices | None = None,
+    ) -> None:
+        self._storage, self._outbox, self._gatherer, self._policy, self._word = (
+            storage,
+            outbox,
+            gatherer,
+            policy,
+            word,
+        )
+        self._clock, self._metrics, self._debounce, self._choices = clock, metrics, debounce, choices
+        self._router = Router(storage, policy)
+        self._places = asyncio.Semaphore(concurrency)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._awake: dict[str, asyncio.Event] = {}
+        self._catching: set[str] = set()
+        self._held: set[str] = set()
+        self._number = 0
+        self._group: asyncio.TaskGroup | None = None
+        self._stopping = False
+        self._timers = asyncio.Event()
+        self.observers: list[Observer] = []
+        self.states: dict[str, tuple[str, str]] = {}
+        self.policy = policy
+
+    # --- life ------------------------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; then finish what is being decided (see `drain`)."""
+        self._number = await self._storage.last_ticket() + 1
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            clockwork = group.create_task(self._clockwork(), name="timers")
+            for conversation in await self._storage.waiting_conversations():
+                self.wake(conversation)
+            await stop.wait()
+            self._stopping = True
+            clockwork.cancel()
+            for task in self._tasks.values():
+                task.cancel()
+
+    async def drain(self, seconds: float) -> None:
+        """Let conversations that have something to decide finish, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._tasks:
+                    await asyncio.wait(set(self._tasks.values()))
+
+    @property
+    def busy(self) -> int:
+        return len(self._tasks)
+
+    # --- station 1: record -----------------------------------------------------------------------------------
+
+    async def receive(self, event: Inbound) -> Form | FormErrors | None:
+        """Durable when it returns. See `adapters.port.Sink.receive`."""
+        started = time.perf_counter()
+        event = redacted(event)
+        conversation = await self._router.conversation(event)
+        shown = await self._form(event, conversation)
+        if shown is not None:
+            return shown
+        for key, item in await self._router.spread(event, conversation):
+            seq = await self._storage.record(item, key, self._clock.now())
+            self._metrics.recorded(
+                item.place.platform, item.type, time.perf_counter() - started, new=seq is not None
+            )
+            if seq is not None:
+                self.wake(key)
+        return None
+
+    async def _form(self, event: Inbound, conversation: str) -> Form | FormErrors | None:
+        """A form to show at once (nothing is stored), or why a submitted one is refused."""
+        if event.type not in ("action", "command", "message_action", "form"):
+            return None
+        case = await self._storage.case(conversation)
+        language = case.language if case else ""
+        if isinstance(event, FormSubmitted):
+            return form_errors(event, case, self._policy, language)
+        return form_for(event, case, self._policy, language)
+
+    def state(self, platform: PlatformName, state: str, detail: str = "") -> None:
+        """An adapter tells how its connection is; its rows wait while it is not connected."""
+        self.states[platform] = (state, detail)
+        self._metrics.adapter.labels(platform).set(1 if state == "connected" else 0)
+        self._outbox.connected(platform, up=state == "connected")
+        log.info("adapter_state", platform=platform, state=state, detail=detail)
+
+    async def marks(self, platform: PlatformName) -> Sequence[Mark]:
+        return await self._storage.marks(platform)
+
+    @contextlib.asynccontextmanager
+    async def catching_up(self, platform: PlatformName) -> AsyncIterator[None]:
+        """What was missed is recorded first and worked on when all of it is here: only then is it known which
+        questions people have answered themselves."""
+        self._catching.add(platform)
+        try:
+            yield
+        finally:
+            self._catching.discard(platform)
+            held, self._held = self._held, set()
+            for conversation in held:
+                self.wake(conversation)
+
+    async def choices(
+        self,
+        platform: PlatformName,
+        actor: Actor,
+        option: str,
+        typed: str,  # noqa: ARG002 - the actor says it
+    ) -> Sequence[tuple[str, str]]:
+        return await self._choices(actor, option, typed) if self._choices else ()
+
+    # --- one conversation ------------------------------------------------------------------------------------
+
+    def wake(self, conversation: str) -> None:
+        """There is something to work on in this conversation."""
+        if self._stopping or self._group is None:
+            return
+        if conversation in self._tasks:
+            self._awake.setdefault(conversation, asyncio.Event()).set()
+            return
+        self._start(conversation)
+
+    def _start(self, conversation: str) -> None:
+        assert self._group is not None
+        self._awake[conversation] = asyncio.Event()
+        self._tasks[conversation] = self._group.create_task(
+            self._work(conversation), name=f"work {conversation}"
+        )
+
+    async def _work(self, conversation: str) -> None:
+        awake = self._awake[conversation]
+        try:
+            again: float | None = self._clock.now()
+            while again is not None or awake.is_set():
+                await self._pause(again, awake)
+                again = await self._safely(conversation)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        finally:
+            self._tasks.pop(conversation, None)
+            self._awake.pop(conversation, None)
+            if awake.is_set() and not self._stopping:
+                self._start(conversation)
+
+    async def _pause(self, again: float | None, awake: asyncio.Event) -> None:
+        """Until `again`, or until something new arrives."""
+        if again is None or again <= self._clock.now():
+            awake.clear()
+            return
+        sleeper = asyncio.ensure_future(self._clock.until(again))
+        waker = asyncio.ensure_future(awake.wait())
+        try:
+            await asyncio.wait((sleeper, waker), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeper.cancel()
+            waker.cancel()
+        awake.clear()
+
+    async def _safely(self, conversation: str) -> float | None:
+        """One round; when to look again, None: nothing waits. The one broad catch of the process."""
+        step: Step | None = None
+        try:
+            async with self._places:
+                case, rows = await self._storage.waiting(conversation)
+                if not rows:
+                    return None
+                now = self._clock.now()
+                if self._hold(conversation, rows[0].event):
+                    return None
+                found = fold(rows, now, self._patience(case, rows[0].event))
+                if found.gone:
+                    await self._storage.drop(found.gone, "deleted before it was worked on")
+                if found.step is None:
+                    return found.again_at
+                step = found.step
+                await self._step(conversation, case, step)
+        except Conflict:
+            return self._clock.now()
+        except StorageError as error:
+            log.error("storage_refuses", conversation=conversation, error=str(error))  # noqa: TRY400
+            return self._clock.now() + RETRY_SECONDS
+        except Exception as error:
+            log.exception("event_failed", conversation=conversation)
+            await self._stumble(conversation, step, f"{type(error).__name__}: {error}")
+            return self._clock.now() + RETRY_SECONDS
+        return self._clock.now()
+
+    def _hold(self, conversation: str, event: Inbound) -> bool:
+        if event.catchup and event.place.platform in self._catching:
+            self._held.add(conversation)
+            return True
+        return False
+
+    def _patience(self, case: Case | None, event: Inbound) -> float:
+        """Bursts are one question only where the bot would answer; what people say to people is relayed singly."""
+        if case is None:
+            return 0.0 if event.place.channel in self._router.desk_channels else self._debounce
+        return (
+            0.0
+            if case.phase in SPEAKING or event.place.conversation != case.place.conversation
+            else self._debounce
+        )
+
+    async def _stumble(self, conversation: str, step: Step | None, error: str) -> None:
+        if step is None:
+            return
+        dead = step.attempts + 1 >= FAILURES_MAX
+        self._metrics.failed("dead" if dead else "retry")
+        with contextlib.suppress(StorageError):
+            await self._storage.failed(step.seqs, error, dead=dead)
+            if dead and not isinstance(step.event, DeliveryFailed):
+                event = DeliveryFailed(
+                    keys=(f"dead:{step.seqs[0]}",), place=step.event.place, actor=step.event.actor,
+                    occurred_at=self._clock.now(), anchor="", kind="exhausted", reason=error, audience="staff",
+                )  # fmt: skip
+                await self._storage.record(event, conversation, self._clock.now())
+
+    # --- stations 2 to 5 -------------------------------------------------------------------------------------
+
+    async def _step(self, conversation: str, loaded: Case | None, step: Step) -> None:
+        started = time.perf_counter()
+        event, now = step.event, self._clock.now()
+        case = loaded or fresh_case(conversation, event, now)
+        if not concerns(case, event, self._policy):
+            await self._storage.drop(step.seqs, "not for us")
+            return
+        anchor = await self._router.anchor(event)
+        known = await self._gatherer.known(case, step, self._number, anchor, now)
+        known = await self._caught_up(conversation, case, event, known)
+        known = replace(known, next_number=self._number)  # others may have opened tickets while we gathered
+        decided_at = time.perf_counter()
+        decision = decide(case, event, known, now, self._policy)
+        self._metrics.decided(decision.kind, time.perf_counter() - decided_at)
+        if decision.case.ticket is not None and decision.case.ticket.number == self._number:
+            self._number += 1
+        ms = (time.perf_counter() - started) * 1000
+        change = self._change(conversation, loaded, decision, step, known, now, ms)
+        if decision.case.epoch > case.epoch:
+            async with self._outbox.quiet(case.id):
+                rows = await self._storage.commit(change)
+        else:
+            rows = await self._storage.commit(change)
+        self._outbox.add(rows)
+        if change.wakes or change.cancels:
+            self._timers.set()
+        self._tell(case, decision, event, known, now, ms)
+
+    async def _caught_up(self, conversation: str, case: Case, event: Inbound, known: Known) -> Known:
+        """For a message that was missed: did people answer it meanwhile?"""
+        if not event.catchup or not isinstance(event, MessageReceived):
+            return known
+        _, rows = await self._storage.waiting(conversation)
+        others = [
+            r.event for r in rows
+            if isinstance(r.event, MessageReceived) and r.event.actor and r.event.actor.id != case.customer.id
+        ]  # fmt: skip
+        return replace(known, solved_by_others=any(not e.actor.is_bot for e in others if e.actor))
+
+    def _change(
+        self,
+        conversation: str,
+        loaded: Case | None,
+        decision: Decision,
+        step: Step,
+        known: Known,
+        now: float,
+        ms: float,
+    ) -> Commit:
+        case = replace(decision.case, version=(loaded.version if loaded else 0) + 1)
+        event = step.event
+        interaction = event.interaction if isinstance(event, ChoreDone) else event.keys[0]
+        effects = decision.effects
+
+        def word(fact: Fact) -> Content:
+            return self._word(fact, case.language)
+
+        rows = [row for e in effects if (row := outgoing(e, case, word, interaction)) is not None]
+        content = {
+            "event": dump_inbound(event),
+            "known": _known.dump_json(known, exclude_defaults=True).decode(),
+            "now": now,
+            "trace": [list(item) for item in decision.trace],
+        }
+        return Commit(
+            loaded, case, conversation, step.seqs, now, rows,
+            wakes=[e for e in effects if isinstance(e, model.Wake)],
+            cancels=[e.timer for e in effects if isinstance(e, model.Cancel)],
+            keeps=[e for e in effects if isinstance(e, model.Keep)],
+            links=[e for e in effects if isinstance(e, model.Link)],
+            withdrawn=[e.anchor for e in effects if isinstance(e, model.Withdraw)],
+            event=event.type, event_key=event.keys[0], decision=decision.kind, why=decision.why, ms=ms,
+            content=content,
+        )  # fmt: skip
+
+    def _tell(
+        self, case: Case, decision: Decision, event: Inbound, known: Known, now: float, ms: float
+    ) -> None:
+        """One line per event, and the why for whoever watches."""
+        ticket = decision.case.ticket
+        log.info(
+            "decided", conversation=case.id, event_kind=event.type, platform=event.place.platform,
+            decision=decision.kind, why=decision.why, ticket=ticket.id if ticket else None, ms=round(ms, 1),
+        )  # fmt: skip
+        if not self.observers:
+            return
+        trace = explained(case, decision, event, known, now, ms)
+        for observer in self.observers:
+            observer(trace)
+
+    # --- time is an event ------------------------------------------------------------------------------------
+
+    async def _clockwork(self) -> None:
+        def make(case_id: str, timer: str, at: float, arg: str, case: Case) -> Inbound:
+            return TimerFired(
+                keys=(f"timer:{case_id}:{timer}:{at!r}",), place=case.place, actor=None, occurred_at=at, timer=timer,
+                arg=arg,
+            )  # fmt: skip
+
+        while True:
+            self._timers.clear()
+            try:
+                woken, following = await self._storage.due(self._clock.now(), make)
+            except StorageError as error:
+                log.error("storage_refuses", error=str(error))  # noqa: TRY400
+                woken, following = [], self._clock.now() + RETRY_SECONDS
+            for conversation in woken:
+                self.wake(conversation)
+            if not woken:
+                await self._pause(
+                    following if following is not None else self._clock.now() + 3600, self._timers
+                )
+
+    async def put(self, event: Inbound, conversation: str) -> None:
+        """Put an event of the process itself on the line (a chore's result)."""
+        if await self._storage.record(event, conversation, self._clock.now()) is not None:
+            self.wake(conversation)
+
+
+def explained(
+    case: Case, decision: Decision, event: Inbound, known: Known, now: float, ms: float
+) -> dict[str, Any]:
+    """A decision in data, for the playground's why pane, the console's /why and the receipts."""
+    found = known.found[0] if known.found else None
+    ticket = decision.case.ticket
+    return {
+        "at": now,
+        "conversation": case.id,
+        "customer": case.customer.name or case.customer.id,
+        "event": event.type,
+        "kind": decision.kind,
+        "why": decision.why,
+        "trace": [list(item) for item in decision.trace],
+        "evidence": [
+            {"topic": h.topic, "title": h.title, "confidence": h.confidence, "score": h.score, "path": h.path,
+             "version": h.version, "evidence": dict(h.evidence)}
+            for h in (found.hits[:5] if found else ())
+        ],
+        "fired": [{"trigger": f.trigger, "why": f.why, "score": f.score} for f in known.fired],
+        "search_why": list(found.why) if found else [],
+        "snapshot": found.snapshot if found else "",
+        "confidence": found.confidence if found else None,
+        "threshold_answer": found.threshold_answer if found else None,
+        "threshold_clarify": found.threshold_clarify if found else None,
+        "language": decision.case.language,
+        "timings_ms": {**(dict(found.timings_ms) if found else {}), "whole": round(ms, 2)},
+        "phase": str(decision.case.phase),
+        "ticket": None if ticket is None else {
+            "id": ticket.id, "state": str(ticket.state), "priority": ticket.priority,
+            "assignee": ticket.assignee.name if ticket.assignee else None,
+        },
+    }  # fmt: skip

@@ -1,0 +1,154 @@
+"""Station 2: everything that a decision needs to know, collected before it is made.
+
+The decision never asks back. What cannot be had (a broken index, a silent language model) is a fact too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+from handoff.decide import wants_search, wants_signals
+from knowledge.questions import split_questions
+from rapidfuzz import fuzz
+
+from adapters.port import Inbound, MessageReceived
+from bot.batch import Step
+from bot.metrics import Metrics
+from bot.signals import Signals
+from bot.storage import Storage
+from handoff.model import Case, Earlier, Found, Hit, Known
+from handoff.policy import Policy
+from knowledge.library import Found as KnowledgeFound
+from knowledge.library import Library, Scope
+
+log = structlog.get_logger("gather")
+
+QUESTIONS_MAX = 3
+
+
+class Helper(Protocol):
+    """The optional language model, as far as gathering needs it."""
+
+    @property
+    def enabled(self) -> bool: ...
+
+    async def rewrite(self, question: str, previous: Sequence[str]) -> str: ...
+
+
+class Incidents(Protocol):
+    async def joined(self, question: str) -> tuple[str, str]:
+        """(incident id, its approved text) when this question belongs to the open incident, else empty."""
+
+
+class Gatherer:
+    def __init__(
+        self,
+        library: Library,
+        signals: Signals,
+        storage: Storage,
+        policy: Policy,
+        metrics: Metrics,
+        *,
+        helper: Helper | None = None,
+        incidents: Incidents | None = None,
+    ) -> None:
+        self._library, self._signals, self._storage = library, signals, storage
+        self._policy, self._metrics, self._helper, self._incidents = policy, metrics, helper, incidents
+
+    async def known(self, case: Case, step: Step, number: int, anchor: str, now: float) -> Known:
+        """The facts for one step. `number`: the next free ticket number; `anchor`: of the message it is about."""
+        event = step.event
+        known = Known(
+            next_number=number, refs=step.refs, texts=step.texts, anchor=anchor, redacted=event.redacted,
+            waited_seconds=max(0.0, now - event.occurred_at) if event.catchup else 0.0,
+        )  # fmt: skip
+        known = replace(known, earlier=await self._earlier(case, event))
+        said = wants_signals(case, event, self._policy, now)
+        question = wants_search(case, event, self._policy, now)
+        if said and question:  # side by side: the embedder computes both in one batch
+            signal, found = await asyncio.gather(
+                self._signals.check(said), self._search(case, event, question)
+            )
+        else:
+            signal = await self._signals.check(said) if said else None
+            found = await self._search(case, event, question) if question else ((), "")
+        if signal is not None:
+            known = replace(known, fired=signal.fired, sentiment=signal.sentiment, urgency=signal.urgency)
+        results, failure = found
+        if results:
+            known = await self._boundaries(
+                replace(known, found=results, snapshot=results[0].snapshot), said or question
+            )
+        if question and self._incidents is not None:
+            incident, text = await self._incidents.joined(question)
+            known = replace(known, incident=text, incident_id=incident)
+        return replace(known, search_failed=failure)
+
+    async def _search(self, case: Case, event: Inbound, question: str) -> tuple[tuple[Found, ...], str]:
+        """What the current snapshot gives for each question of the text; or why there is nothing (a reference)."""
+        try:
+            scope = scope_of(case, event)
+            if self._helper is not None and self._helper.enabled and case.questions:
+                question = await self._helper.rewrite(question, case.questions[-2:])
+            questions = split_questions(question)[:QUESTIONS_MAX] or [question]
+            found = await asyncio.gather(*(self._library.search(q, scope) for q in questions))
+        except Exception:
+            reference = f"R-{secrets.token_hex(3)}"
+            log.exception("search_failed", reference=reference, conversation=case.id)
+            return (), reference
+        for result in found:
+            self._metrics.searched(sum(result.timings_ms.values()) / 1000)
+        return tuple(found_of(f, q) for f, q in zip(found, questions, strict=True)), ""
+
+    async def _boundaries(self, known: Known, text: str) -> Known:
+        """A topic's own `escalate_when`, for the topics that would be answered from."""
+        topics = [f.hits[0].topic for f in known.found if f.hits and f.hits[0].escalate_when]
+        if not topics:
+            return known
+        signal = await self._signals.check(text, topics=topics)
+        more = tuple(f for f in signal.fired if f.topic)
+        return replace(known, fired=(*known.fired, *more)) if more else known
+
+    async def _earlier(self, case: Case, event: Inbound) -> tuple[Earlier, ...]:
+        earlier = await self._storage.earlier(case)
+        if not isinstance(event, MessageReceived) or not event.text:
+            return tuple(earlier)
+        return tuple(
+            replace(e, similarity=fuzz.token_set_ratio(event.text.casefold(), e.subject.casefold()) / 100)
+            for e in earlier
+        )
+
+
+def scope_of(case: Case, event: Inbound) -> Scope:
+    """Where and as whom the question is asked: it limits what may be found, before anything is ranked."""
+    place = case.place
+    roles = case.customer.roles
+    tags = event.tags if isinstance(event, MessageReceived) else ()
+    audience: frozenset[str] = frozenset({"public", place.channel, *roles})
+    return Scope(
+        channel=place.channel, roles=roles, language=case.language, tags=tags, audience=audience,
+        previous=case.questions[-1] if case.questions else "",
+    )  # fmt: skip
+
+
+def found_of(found: KnowledgeFound, question: str) -> Found:
+    """Knowledge's words in the desk's: `handoff` knows nothing of `knowledge`."""
+    hits = tuple(
+        Hit(
+            topic=h.topic, title=h.title, text=h.text, confidence=h.confidence, score=h.score, path=h.path,
+            version=h.version, passage=str(h.passage_id), level=h.level, category=h.category, kind=h.kind,
+            escalate_when=h.escalate_when, owner=h.owner, reviewed=h.reviewed, language=h.language,
+            related=h.related, links=h.links, evidence=dict(h.evidence),
+        )
+        for h in found.hits
+    )  # fmt: skip
+    return Found(
+        snapshot=found.snapshot, question=question, hits=hits, confidence=found.confidence,
+        threshold_answer=found.threshold_answer, threshold_clarify=found.threshold_clarify, language=found.language,
+        repaired=found.repaired, why=found.why, timings_ms=dict(found.timings_ms),
+    )  # fmt: skip
