@@ -81,7 +81,7 @@ lock: ## rewrite constraints.txt from the newest versions that pyproject.toml al
 	echo "[3/3] writing constraints.txt"; \
 	{ grep '^#' constraints.txt; \
 	  "$$aside/venv/bin/python" -m pip freeze --disable-pip-version-check --exclude-editable \
-	    | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' | LC_ALL=C sort --ignore-case; } >"$$aside/constraints.txt"; \
+	    | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' | LC_ALL=C sort --ignore-case --field-separator== --key=1,1; } >"$$aside/constraints.txt"; \
 	grep -q '^torch==2\.13\.0$$' "$$aside/constraints.txt" || { echo "torch is not 2.13.0; constraints.txt stays as it was"; exit 1; }; \
 	! grep -nE '://|@ ' "$$aside/constraints.txt" || { echo "an address instead of a version; constraints.txt stays as it was"; exit 1; }; \
 	cp "$$aside/constraints.txt" constraints.txt; git --no-pager diff --stat -- constraints.txt
