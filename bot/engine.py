@@ -180,10 +180,10 @@ class Engine:
 
     async def choices(
         self,
-        platform: PlatformName,
+        platform: PlatformName,  # noqa: ARG002 - the actor says it too
         actor: Actor,
         option: str,
-        typed: str,  # noqa: ARG002 - the actor says it
+        typed: str,
     ) -> Sequence[tuple[str, str]]:
         return await self._choices(actor, option, typed) if self._choices else ()
 

@@ -119,6 +119,11 @@ class Outbox:
         return sum(len(rows) for rows in self._lanes.values())
 
     @property
+    def ambiguous(self) -> int:
+        """Messages of which it is not known whether they arrived."""
+        return sum(1 for rows in self._lanes.values() if rows and rows[0].state == "ambiguous")
+
+    @property
     def lanes(self) -> int:
         return len(self._lanes)
 

@@ -248,6 +248,43 @@ class Storage:
     async def keep(self, kind: str, key: str, case_id: str, data: Mapping[str, Any], now: float) -> None:
         await self._do(lambda db: sql.keep(db, Keep(kind, key, data), case_id, now))
 
+    async def erase(self, platform: str, tenant: str, customer: str) -> dict[str, int]:
+        """Remove a person: conversations, tickets, records, messages, queued work. Counts of what was removed.
+
+        The journal keeps a tombstone (times, decisions, hashes) without content, so that its chain still holds.
+        """
+
+        def work(db: sqlite3.Connection) -> dict[str, int]:
+            who = (platform, tenant, customer)
+            ids = [
+                r[0]
+                for r in db.execute(
+                    "SELECT id FROM cases WHERE platform = ? AND tenant = ? AND customer = ?", who
+                )
+            ]
+            counts = {"conversations": len(ids)}
+            for name in ("records", "outbox", "anchors", "timers", "tickets"):
+                counts[name] = sum(
+                    db.execute(f"DELETE FROM {name} WHERE case_id = ?", (case,)).rowcount for case in ids
+                )
+            counts["journal"] = sum(
+                db.execute(
+                    "UPDATE journal SET content = NULL WHERE case_id = ? AND content NOT NULL", (case,)
+                ).rowcount
+                for case in ids
+            )
+            counts["inbox"] = sum(
+                db.execute(
+                    "DELETE FROM inbox WHERE state != 'new' AND conversation = (SELECT conversation FROM cases WHERE id = ?)",
+                    (case,),
+                ).rowcount
+                for case in ids
+            )
+            db.executemany("DELETE FROM cases WHERE id = ?", [(case,) for case in ids])
+            return counts
+
+        return await self._do(work)
+
     async def prune(self, before_seen: float, before_content: float) -> None:
         """Forget dedup keys and the content of finished events that are older than they need to be."""
 

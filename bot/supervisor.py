@@ -39,7 +39,7 @@ async def supervise(
             sink.state(name, "fatal", str(error))
             log.error("adapter_fatal", platform=name, detail=str(error))  # noqa: TRY400 - the text says what to do
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the others live on
             sink.state(name, "down", f"{type(error).__name__}: {error}")
             log.warning("adapter_down", platform=name, detail=f"{type(error).__name__}: {error}")
         else:

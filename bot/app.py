@@ -1,0 +1,305 @@
+"""Wiring: a `Config` in, a running process out. The only module that names a platform.
+
+Order of start and stop: platform.md §3.1. Nothing is global; `App` holds what lives as long as the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from rapidfuzz import fuzz
+
+from adapters.port import Actor, ChatAdapter, Content
+from bot import wording
+from bot.chores import Chores
+from bot.clock import Clock, RealClock
+from bot.config import Config
+from bot.engine import Engine
+from bot.gather import Gatherer
+from bot.language_model import LanguageModel
+from bot.metrics import Metrics
+from bot.outbox import Outbox
+from bot.policies import policy_of
+from bot.reload import Reloader
+from bot.reports import Reports
+from bot.signals import Signals
+from bot.storage import Storage
+from bot.supervisor import supervise
+from bot.web import Site
+from bot.writer import Writer
+from handoff.model import Fact
+from knowledge.library import Library
+
+log = structlog.get_logger("app")
+
+Progress = Callable[[str, int, int], None]
+INCIDENT_LIKENESS = 0.55  # cosine of a question to the incident's own wording; docs/handoff.md
+CHOICES_MAX = 25
+
+
+class StoredIncident:
+    """The incident that is open, if any: questions like it get its one approved text."""
+
+    def __init__(self, storage: Storage, library: Library) -> None:
+        self._storage, self._library = storage, library
+
+    async def joined(self, question: str) -> tuple[str, str]:
+        stored = await self._storage.get("incident")
+        if not stored:
+            return "", ""
+        incident = json.loads(stored)
+        vectors = await self._library.embed([question, str(incident["text"])])
+        like = float(vectors[0] @ vectors[1])
+        return (str(incident["opened_at"]), str(incident["text"])) if like >= INCIDENT_LIKENESS else ("", "")
+
+
+class App:
+    """One process. `async with App(config, adapters).running():` - everything is up inside, down after."""
+
+    def __init__(
+        self,
+        config: Config,
+        adapters: Sequence[ChatAdapter],
+        *,
+        clock: Clock | None = None,
+        library: Library | None = None,
+        routes: Callable[[Engine], Sequence[Any]] = lambda _: (),
+    ) -> None:
+        self.config, self.adapters = config, {a.name: a for a in adapters}
+        self.clock = clock or RealClock()
+        self.metrics = Metrics()
+        self.writer = Writer(config.bot.data_dir / "firstline.db")
+        self.storage = Storage(self.writer)
+        self.library = library or library_of(config)
+        self.policy = policy_of(config)
+        self.texts = wording.load_texts(config.wording)
+        self.signals = Signals(self.library.embed)
+        self.model = LanguageModel(
+            host=config.ollama.host, model=config.ollama.model, timeout_seconds=config.ollama.timeout_seconds,
+            keep_alive=config.ollama.keep_alive,
+        )  # fmt: skip
+        self.reports = Reports(self.storage)
+        self.reloader = Reloader(
+            self.library, self.storage, paths=config.knowledge.paths, golden=config.knowledge.golden,
+            replay=config.knowledge.replay_questions, clock=self.clock, changed=self._knowledge_changed,
+        )  # fmt: skip
+        self.chores = Chores(
+            self.library, self.reloader, self.reports, self.storage, self.status, clock=self.clock
+        )
+        self.outbox = Outbox(
+            self.storage,
+            self.adapters,
+            self.chores,
+            clock=self.clock,
+            metrics=self.metrics,
+            parked=self._parked,
+        )
+        gatherer = Gatherer(
+            self.library, self.signals, self.storage, self.policy, self.metrics, helper=self.model,
+            incidents=StoredIncident(self.storage, self.library),
+        )  # fmt: skip
+        self.engine = Engine(
+            self.storage, self.outbox, gatherer, self.policy, self.word, clock=self.clock, metrics=self.metrics,
+            debounce=config.bot.debounce_seconds, concurrency=config.bot.concurrency, choices=self.choices,
+        )  # fmt: skip
+        self.chores.connect(self.engine.put)
+        self.site = Site(config.web.host, config.web.port, self.metrics, self.status, routes(self.engine))
+        self.port = 0
+        self._ready = False
+
+    # --- parts that others call ------------------------------------------------------------------------------
+
+    def word(self, fact: Fact, language: str) -> Content:
+        return wording.word(fact, language or self.config.bot.language, self.texts)
+
+    def _parked(self, conversation: str) -> None:
+        self.engine.wake(conversation)
+
+    async def _knowledge_changed(self) -> None:
+        """A new snapshot has topics with boundaries of their own."""
+        await self.signals.prepare(self.library.boundaries)
+
+    def status(self) -> dict[str, Any]:
+        """How the process fares, for `/readyz`, `/firstline status` and the metrics' gauges."""
+        info = self.library.info
+        self.metrics.inbox.set(self.engine.busy)
+        self.metrics.outbox.set(self.outbox.backlog)
+        self.metrics.lanes.set(self.outbox.lanes)
+        self.metrics.ambiguous.set(self.outbox.ambiguous)
+        states = {name: list(self.engine.states.get(name, ("starting", ""))) for name in self.adapters}
+        connected = any(state[0] == "connected" for state in states.values())
+        return {
+            "ready": self._ready and connected,
+            "adapters": states,
+            "knowledge": None if info is None else {
+                "snapshot": info.id, "topics": info.topics, "passages": info.passages, "built_at": info.built_at,
+                "threshold_answer": round(info.threshold_answer, 3),
+            },
+            "waiting": {"conversations": self.engine.busy, "messages": self.outbox.backlog, "ambiguous": self.outbox.ambiguous},
+            "launch_mode": self.config.bot.launch_mode,
+        }  # fmt: skip
+
+    async def choices(self, actor: Actor, option: str, typed: str) -> Sequence[tuple[str, str]]:
+        """Autocomplete: topics for everybody, tickets only for the desk and for the ticket's own customer."""
+        staff = bool(actor.roles & {"agent", "admin"})
+        if option == "ticket":
+            rows = await self.reports.tickets(states=["new", "open", "pending", "escalated"], limit=200)
+            items = (
+                [(f"T-{r['number']}", f"T-{r['number']} {r['subject']}"[:100]) for r in rows] if staff else []
+            )
+        else:
+            items = list(self.library.titles.items())
+        ranked = sorted(items, key=lambda item: -fuzz.partial_ratio(typed.casefold(), item[1].casefold()))
+        return ranked[:CHOICES_MAX]
+
+    # --- life ------------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def running(self, progress: Progress | None = None) -> AsyncIterator[App]:
+        """Start everything in order; stop it in order on the way out, within the drain limit.
+
+        Raises `StorageError`, `WebError` or `KnowledgeError`, each with one clear message, if it cannot start.
+        """
+        await self.writer.open()
+        try:
+            self.port = await self.site.open()
+            await self._open_knowledge(progress)
+            stop_ingress, stop_core = asyncio.Event(), asyncio.Event()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.outbox.run(stop_core), name="outbox")
+                group.create_task(self.engine.run(stop_core), name="engine")
+                group.create_task(self._housekeeping(stop_core), name="housekeeping")
+                keepers = [
+                    group.create_task(supervise(a, self.engine, stop_ingress), name=a.name)
+                    for a in self.adapters.values()
+                ]
+                self._ready = True
+                try:
+                    yield self
+                finally:
+                    self._ready = False
+                    stop_ingress.set()
+                    await self._wind_down(keepers)
+                    stop_core.set()
+        finally:
+            await self.site.close()
+            self.library.close()
+            await self.writer.close()
+
+    async def _wind_down(self, keepers: Sequence[asyncio.Task[None]]) -> None:
+        """No new events; finish what is being decided and what can leave; then let the platforms go."""
+        seconds = self.config.bot.drain_seconds
+        await asyncio.gather(*(a.stop_ingress() for a in self.adapters.values()), return_exceptions=True)
+        await self.engine.drain(seconds / 2)
+        await self.outbox.drain(seconds / 2)
+        closing = (asyncio.wait_for(a.close(3.0), 5.0) for a in self.adapters.values())
+        await asyncio.gather(*closing, return_exceptions=True)
+        _, late = await asyncio.wait(keepers, timeout=5.0) if keepers else (set(), set())
+        for task in late:
+            task.cancel()
+
+    async def _open_knowledge(self, progress: Progress | None) -> None:
+        """The snapshot in use; the first time, build one. A process without knowledge hands everything over."""
+        info = await self.library.open()
+        if info is None:
+            preview = await self.reloader.preview(progress)
+            await self.reloader.activate(preview, by="first start")
+        else:
+            await self._knowledge_changed()
+
+    async def _housekeeping(self, stop: asyncio.Event) -> None:
+        """Forget what need not be kept, once an hour."""
+        keep = self.config.limits.retention_days * 86400.0
+        while not stop.is_set():
+            now = self.clock.now()
+            await self.storage.prune(now - 48 * 3600, now - keep)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 3600)
+
+
+def library_of(config: Config) -> Library:
+    k = config.knowledge
+    return Library(
+        config.bot.data_dir / "knowledge", model=k.model, threads=k.threads, max_wrong=k.max_wrong,
+        max_file_bytes=k.max_file_mb * 2**20,
+    )  # fmt: skip
+
+
+def platform_adapters(config: Config) -> list[ChatAdapter]:
+    """The adapters that the configuration enables; each platform's library is imported only if it is needed."""
+    adapters: list[ChatAdapter] = []
+    if config.slack.enabled:
+        from adapters.slack import SlackAdapter, SlackSettings
+
+        s = config.slack
+        adapters.append(
+            SlackAdapter(
+                SlackSettings(
+                    bot_token=config.secrets.slack_bot_token.get_secret_value(),
+                    app_token=config.secrets.slack_app_token.get_secret_value(),
+                    signing_secret=config.secrets.slack_signing_secret.get_secret_value(),
+                    api_base=s.api_base, staff_channel=s.staff_channel, channels={c.id: c.mode for c in s.channels},
+                    http=s.http, sockets=s.sockets, agents=frozenset(config.staff.slack.agents),
+                    admins=frozenset(config.staff.slack.admins),
+                )
+            )
+        )  # fmt: skip
+    if config.discord.enabled:
+        from adapters.discord import DiscordAdapter, DiscordSettings
+
+        d = config.discord
+        adapters.append(
+            DiscordAdapter(
+                DiscordSettings(
+                    token=config.secrets.discord_token.get_secret_value(), guild=d.guild, staff_channel=d.staff_channel,
+                    channels={c.id: c.mode for c in d.channels}, api_base=d.api_base, gateway=d.gateway,
+                    agents=frozenset(config.staff.discord.agents), admins=frozenset(config.staff.discord.admins),
+                    sharded=d.sharded, message_content=d.message_content, solved_tag=d.solved_tag,
+                )
+            )
+        )  # fmt: skip
+    return adapters
+
+
+def http_routes(adapters: Sequence[ChatAdapter]) -> Callable[[Engine], Sequence[Any]]:
+    """Routes that adapters want on our site (Slack's HTTP mode, the playground's page)."""
+
+    def routes(engine: Engine) -> Sequence[Any]:
+        return [r for a in adapters for r in (a.routes(engine) if hasattr(a, "routes") else ())]
+
+    return routes
+
+
+async def until_signalled() -> None:
+    """Returns at the first SIGINT or SIGTERM; the second one ends the process at once."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    await stop.wait()
+
+
+def demo_config(config: Config, data_dir: Path, *, port: int | None = None) -> Config:
+    """The configuration for the playground: no platform, its own data, quick answers."""
+    bot = config.bot.model_copy(
+        update={"data_dir": data_dir, "debounce_seconds": min(0.4, config.bot.debounce_seconds)}
+    )
+    web = config.web if port is None else config.web.model_copy(update={"port": port})
+    off = {
+        "slack": config.slack.model_copy(update={"enabled": False}),
+        "discord": config.discord.model_copy(update={"enabled": False}),
+    }
+    return config.model_copy(update={"bot": bot, "web": web, **off})

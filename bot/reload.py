@@ -1,0 +1,191 @@
+"""`reload` is a reviewed deploy: build aside, lint, golden cases, replay real questions, show, then swap or refuse.
+
+The snapshot in use answers throughout. Whatever fails here leaves it in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+import yaml
+
+from bot.clock import Clock
+from bot.storage import Storage
+from knowledge.library import KnowledgeError, Library, SnapshotInfo
+
+log = structlog.get_logger("reload")
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    question: str
+    expected: str
+    got: str
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One real question that the new snapshot answers differently."""
+
+    question: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a snapshot would change, before it does."""
+
+    snapshot: str
+    previous: str
+    topics: int
+    passages: int
+    embedded: int
+    replayed: int
+    same: int
+    failed_golden: tuple[Golden, ...] = ()
+    golden: int = 0
+    changed: tuple[Change, ...] = ()
+    lost: tuple[Change, ...] = ()
+    gained: tuple[Change, ...] = ()
+    findings: tuple[str, ...] = field(default=())
+
+    @property
+    def blocked(self) -> bool:
+        """A failed golden case refuses the snapshot unless an admin forces it, by name."""
+        return bool(self.failed_golden)
+
+    def data(self, *, activated: bool) -> dict[str, Any]:
+        def shown(changes: Sequence[Change]) -> list[dict[str, str]]:
+            return [{"question": c.question, "before": c.before, "after": c.after} for c in changes[:SHOWN]]
+
+        return {
+            "snapshot": self.snapshot, "previous": self.previous, "activated": activated, "topics": self.topics,
+            "passages": self.passages, "embedded": self.embedded, "replayed": self.replayed, "same": self.same,
+            "changed": shown(self.changed), "lost": shown(self.lost), "gained": shown(self.gained),
+            "golden": self.golden,
+            "failed_golden": [
+                {"question": g.question, "expected": g.expected, "got": g.got} for g in self.failed_golden[:SHOWN]
+            ],
+            "findings": list(self.findings[:SHOWN]),
+        }  # fmt: skip
+
+
+class Reloader:
+    def __init__(
+        self,
+        library: Library,
+        storage: Storage,
+        *,
+        paths: Sequence[Path],
+        golden: Path | None,
+        replay: int,
+        clock: Clock,
+        changed: Callable[[], Any] = lambda: None,
+    ) -> None:
+        self._library, self._storage, self._paths = library, storage, paths
+        self._golden, self._replay, self._clock, self._changed = golden, replay, clock, changed
+
+    async def preview(self, progress: Callable[[str, int, int], None] | None = None) -> Preview:
+        """Build aside and compare. Raises `KnowledgeError` with every complaint; nothing is changed either way."""
+        before = self._library.info
+        built = await self._library.build(self._paths, progress=progress)
+        questions = await self._questions() if before else []
+        same, changed, lost, gained = 0, [], [], []
+        for question in questions:
+            assert before is not None
+            old, new = await self._top(before.id, question), await self._top(built.info.id, question)
+            if old == new:
+                same += 1
+            elif not new:
+                lost.append(Change(question, old, new))
+            elif not old:
+                gained.append(Change(question, old, new))
+            else:
+                changed.append(Change(question, old, new))
+        cases = golden_cases(self._golden)
+        failed = [g for case in cases if (g := await self._golden_case(built.info.id, case)) is not None]
+        return Preview(
+            built.info.id, before.id if before else "", built.info.topics, built.info.passages, built.embedded,
+            len(questions), same, tuple(failed), len(cases), tuple(changed), tuple(lost), tuple(gained),
+            built.notes,
+        )  # fmt: skip
+
+    async def activate(self, preview: Preview, *, by: str) -> SnapshotInfo:
+        info = await self._library.activate(preview.snapshot)
+        await self._storage.keep(
+            "reload",
+            f"{self._clock.now():.3f}",
+            "",
+            {**preview.data(activated=True), "by": by},
+            self._clock.now(),
+        )
+        log.info("snapshot_activated", snapshot=info.id, topics=info.topics, forced=preview.blocked, by=by)
+        await self._after()
+        return info
+
+    async def rollback(self, *, by: str) -> SnapshotInfo:
+        info = await self._library.rollback()
+        await self._storage.keep(
+            "rollback", f"{self._clock.now():.3f}", "", {"snapshot": info.id, "by": by}, self._clock.now()
+        )
+        log.info("snapshot_rolled_back", snapshot=info.id, by=by)
+        await self._after()
+        return info
+
+    async def _after(self) -> None:
+        result = self._changed()
+        if hasattr(result, "__await__"):
+            await result
+
+    async def _questions(self) -> list[str]:
+        rows = await self._storage.query(
+            """SELECT DISTINCT json_extract(data, '$.question') AS question FROM records
+               WHERE kind IN ('receipt', 'gap') AND question != '' ORDER BY at DESC LIMIT ?""",
+            (self._replay,),
+        )
+        return [row["question"] for row in rows if row["question"]]
+
+    async def _top(self, snapshot: str, question: str) -> str:
+        """The topic that this snapshot would answer from; empty: it would not answer."""
+        found = await self._library.search_in(snapshot, question)
+        return found.hits[0].topic if found.hits and found.confidence >= found.threshold_answer else ""
+
+    async def _golden_case(self, snapshot: str, case: Mapping[str, Any]) -> Golden | None:
+        """The failure of one golden case, None when it holds."""
+        found = await self._library.search_in(snapshot, str(case["question"]))
+        top = found.hits[0].topic if found.hits else ""
+        answers = found.confidence >= found.threshold_answer
+        expected = str(case.get("expected") or "")
+        decision = str(case.get("decision") or "")
+        # A question that must not be answered from knowledge fails only if it would be; one that must, if its
+        # topic is not the top one.
+        holds = (top == expected) if expected else not answers
+        if not holds or (decision in ("decline",) and answers):
+            return Golden(str(case["question"]), expected, top if answers or expected else "", decision)
+        return None
+
+
+def golden_cases(path: Path | None) -> list[Mapping[str, Any]]:
+    """The cases of a golden file; none without one. Raises `KnowledgeError`-like ValueError on a broken file."""
+    if path is None or not path.exists():
+        return []
+    loaded = yaml.safe_load(path.read_text("utf-8")) or []
+    cases = loaded.get("cases", []) if isinstance(loaded, dict) else loaded
+    return [case for case in cases if isinstance(case, dict) and case.get("question")]
+
+
+def refused(error: KnowledgeError) -> dict[str, Any]:
+    """Complaints as a chore's result."""
+    return {
+        "activated": False,
+        "error": "the knowledge was not reloaded",
+        "complaints": [str(c) for c in error.complaints],
+    }

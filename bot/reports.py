@@ -1,0 +1,214 @@
+"""What staff ask of the stored data: gaps, reviews, reports, tickets, why; and what a customer may ask of it.
+
+Reads only, but for `erase`. Numbers are computed from stored rows, never counted by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adapters.port import Actor
+from bot.storage import Storage
+
+DAY = 86400.0
+SHOWN = 15
+NEGATIVE = ("wrong", "outdated", "unclear", "incomplete")
+
+
+class Reports:
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def named(self, name: str, args: Mapping[str, Any], now: float) -> dict[str, Any]:
+        """The report that a slash command asks for."""
+        text = str(args.get("text", "")).strip()
+        match name:
+            case "gaps":
+                return await self.gaps(now - 30 * DAY)
+            case "review":
+                return await self.review(now - 30 * DAY)
+            case "tickets":
+                return {
+                    "tickets": await self.tickets(
+                        states=text.split() or ["new", "open", "pending", "escalated"]
+                    )
+                }
+            case "why":
+                return await self.why(text)
+            case _:
+                return await self.week(now - 7 * DAY, now)
+
+    async def tickets(self, *, states: Sequence[str] = (), limit: int = 50) -> list[dict[str, Any]]:
+        """Tickets, most urgent first."""
+        where = f"WHERE state IN ({','.join('?' * len(states))})" if states else ""
+        return await self._storage.query(
+            f"""SELECT number, state, priority, category, leaf, subject, customer_name, assignee_name, platform, opened_at,
+                claimed_at, first_response_at, first_response_due, resolution_due, solved_at, closed_at,
+                resolution_type, root_cause, csat, reopened, escalated_ever, trigger, route
+                FROM tickets {where} ORDER BY priority, opened_at LIMIT ?""",
+            (*states, limit),
+        )
+
+    async def ticket(self, number: int) -> dict[str, Any] | None:
+        """Everything about one ticket, its conversation included."""
+        rows = await self._storage.query(
+            "SELECT tickets.*, cases.state AS case_state FROM tickets JOIN cases ON cases.id = case_id WHERE number = ?",
+            (number,),
+        )
+        if not rows:
+            return None
+        row = rows[0]
+        case, data = json.loads(row.pop("case_state")), json.loads(row.pop("data"))
+        journal = await self._storage.query(
+            "SELECT at, event, decision, why FROM journal WHERE case_id = ? ORDER BY seq", (row["case_id"],)
+        )
+        return {**row, "details": data, "said": case.get("said", []), "history": journal}
+
+    async def gaps(self, since: float) -> dict[str, Any]:
+        """Questions that knowledge does not cover, the most frequent first."""
+        rows = await self._storage.query(
+            "SELECT at, data FROM records WHERE kind = 'gap' AND at >= ? ORDER BY at DESC", (since,)
+        )
+        groups: Counter[str] = Counter()
+        shown: dict[str, str] = {}
+        for row in rows:
+            question = str(json.loads(row["data"]).get("question", ""))
+            key = " ".join(sorted(set(question.casefold().split())))
+            groups[key] += 1
+            shown.setdefault(key, question)
+        return {
+            "gaps": [{"question": shown[k], "times": n} for k, n in groups.most_common(SHOWN)],
+            "total": len(rows),
+        }
+
+    async def review(self, since: float) -> dict[str, Any]:
+        """What was answered wrongly: votes with a reason, each bound to the exact version of the topic."""
+        rows = await self._storage.query(
+            "SELECT at, data FROM records WHERE kind IN ('feedback', 'review') AND at >= ? ORDER BY at DESC",
+            (since,),
+        )
+        items = [json.loads(row["data"]) for row in rows]
+        negative = [
+            item for item in items if item.get("vote", item.get("reason")) not in ("helpful", "", None)
+        ]
+        return {"reviews": negative[:SHOWN], "total": len(negative), "helpful": len(items) - len(negative)}
+
+    async def why(self, text: str) -> dict[str, Any]:
+        """The decisions of one ticket or conversation, newest last; without one, the latest decisions."""
+        wanted = text.strip().upper()
+        if wanted.startswith("T-") and wanted[2:].isdigit():
+            where, values = (
+                "WHERE case_id = (SELECT case_id FROM tickets WHERE number = ?)",
+                (int(wanted[2:]),),
+            )
+            rows = await self._storage.query(
+                f"SELECT at, event, decision, why FROM journal {where} ORDER BY seq DESC LIMIT ?",
+                (*values, SHOWN),
+            )
+        else:
+            rows = await self._storage.query(
+                "SELECT at, event, decision, why FROM journal ORDER BY seq DESC LIMIT ?", (SHOWN,)
+            )
+        return {"decisions": rows[::-1]}
+
+    async def week(self, since: float, now: float) -> dict[str, Any]:
+        """The weekly digest: volume, speed, quality. Deflection counts only what customers confirmed."""
+        count = await self._storage.query(
+            "SELECT decision, count(*) AS n FROM journal WHERE at >= ? AND at < ? GROUP BY decision",
+            (since, now),
+        )
+        decisions = {row["decision"]: row["n"] for row in count}
+        conversations = await self._one(
+            "SELECT count(DISTINCT case_id) FROM journal WHERE at >= ? AND at < ?", since, now
+        )
+        tickets = await self._storage.query(
+            "SELECT * FROM tickets WHERE opened_at >= ? AND opened_at < ?", (since, now)
+        )
+        helpful = await self._one(
+            """SELECT count(*) FROM records WHERE kind = 'feedback' AND json_extract(data, '$.vote') = 'helpful'
+               AND at >= ? AND at < ?""",
+            since, now,
+        )  # fmt: skip
+        first = [t["first_response_at"] - t["opened_at"] for t in tickets if t["first_response_at"]]
+        solve = [t["solved_at"] - t["opened_at"] for t in tickets if t["solved_at"]]
+        rated = [t["csat"] for t in tickets if t["csat"]]
+        return {
+            "from": since, "to": now, "conversations": conversations, "answered": decisions.get("answer", 0),
+            "clarified": decisions.get("clarify", 0), "tickets": len(tickets),
+            "confirmed_solved_by_bot": helpful,
+            "deflection": round(helpful / conversations, 3) if conversations else None,
+            "first_response_seconds": _spread(first), "resolution_seconds": _spread(solve),
+            "csat": round(sum(1 for r in rated if r >= 4) / len(rated), 3) if rated else None,
+            "by_category": dict(Counter(t["category"] for t in tickets).most_common()),
+            "by_trigger": dict(Counter(t["trigger"] for t in tickets if t["trigger"]).most_common()),
+            "reopened": sum(1 for t in tickets if t["reopened"]),
+            "decisions": decisions,
+        }  # fmt: skip
+
+    # --- privacy -------------------------------------------------------------------------------------------
+
+    async def mine(self, customer: Actor) -> dict[str, Any]:
+        """All and only this person's rows."""
+        who = (customer.platform, customer.tenant, customer.id)
+        cases = await self._storage.query(
+            "SELECT id, state FROM cases WHERE platform = ? AND tenant = ? AND customer = ?", who
+        )
+        tickets = await self._storage.query(
+            "SELECT number, state, subject, opened_at, data FROM tickets WHERE platform = ? AND tenant = ? AND customer = ?",
+            who,
+        )
+        records = await self._storage.query(
+            f"SELECT kind, key, at, data FROM records WHERE case_id IN ({','.join('?' * len(cases)) or 'NULL'})",
+            [case["id"] for case in cases],
+        )
+        return {
+            "conversations": [json.loads(case["state"]) for case in cases],
+            "tickets": [{**t, "data": json.loads(t["data"])} for t in tickets],
+            "records": [{**r, "data": json.loads(r["data"])} for r in records],
+        }
+
+    async def erase(self, customer: Actor) -> dict[str, Any]:
+        """Empty everything of this person; history keeps hashes, times and decisions, no words."""
+        return await self._storage.erase(customer.platform, customer.tenant, customer.id)
+
+    async def verify(self) -> dict[str, Any]:
+        """Walk the journal's chain of hashes; names the first row that does not fit."""
+        from bot.statements import chain_hash
+
+        rows = await self._storage.query("SELECT * FROM journal ORDER BY seq")
+        previous = ""
+        for row in rows:
+            content = row["content"]
+            broken = (
+                row["previous"] != previous
+                or row["hash"] != chain_hash(row)
+                or (
+                    content is not None
+                    and hashlib.sha256(content.encode()).hexdigest() != row["content_hash"]
+                )
+            )
+            if broken:
+                return {"ok": False, "rows": len(rows), "broken_at": row["seq"]}
+            previous = row["hash"]
+        return {"ok": True, "rows": len(rows), "broken_at": None}
+
+    async def _one(self, statement: str, *values: Any) -> int:
+        rows = await self._storage.query(statement, values)
+        return int(next(iter(rows[0].values())) or 0)
+
+
+def _spread(values: Sequence[float]) -> dict[str, float] | None:
+    """Median, mean and 95th percentile."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return {
+        "median": round(statistics.median(ordered), 1),
+        "mean": round(statistics.fmean(ordered), 1),
+        "p95": round(ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))], 1),
+    }
