@@ -1,0 +1,123 @@
+// The why pane: each decision in words, grouped by conversation, newest first; and what it rests on, unfolded.
+
+import { byId, make, moment } from "./dom.js";
+import { store } from "./store.js";
+
+const groups = new Map();
+const pane = () => byId("feed-why");
+
+export function drawWhy() {
+  groups.clear();
+  pane().replaceChildren();
+  if (!store.traces.length) pane().append(emptyWords());
+  for (const trace of store.traces) addTrace(trace);
+}
+
+const emptyWords = () => make("div", { class: "empty" },
+  make("p", { class: "empty-title", text: "Nothing decided yet" }),
+  make("p", { text: "Ask something as a customer. Every decision appears here with its reason, its evidence and its confidence, in words." }));
+
+export function addTrace(trace) {
+  pane().querySelector(":scope > .empty")?.remove();
+  const group = groupOf(trace.conversation);
+  group.list.prepend(decision(trace));
+  while (group.list.children.length > 60) group.list.lastElementChild.remove();
+  group.head.replaceChildren(...headWords(trace));
+  const busy = group.node.contains(document.activeElement) && document.activeElement !== document.body;
+  if (pane().firstElementChild !== group.node && !busy) pane().prepend(group.node);
+}
+
+function groupOf(conversation) {
+  let group = groups.get(conversation);
+  if (!group) {
+    const head = make("h2", { class: "group-head" });
+    const list = make("ol", { class: "decisions" });
+    group = { head, list, node: make("section", { class: "group" }, head, list) };
+    groups.set(conversation, group);
+    pane().prepend(group.node);
+  }
+  return group;
+}
+
+function headWords(trace) {
+  const [, , channel = "", root = ""] = trace.conversation.split(":");
+  const message = store.messages.get(root);
+  const who = channel.startsWith("dm-") ? store.people.get(channel.slice(3))?.name : message?.author.kind === "bot" ? "" : message?.author.name;
+  const where = channel.startsWith("dm-") ? "direct message" : channel ? `#${channel}` : "the process";
+  const words = [make("span", { text: who ? `${who}, ${where}` : where })];
+  const { ticket, phase } = trace;
+  if (ticket) words.push(make("span", { class: "chip", text: [ticket.id, ticket.state, ticket.assignee].filter(Boolean).join(" · ") }));
+  if (phase) words.push(make("span", { class: "hint", text: phase }));
+  return words;
+}
+
+function decision(trace) {
+  const summary = make("summary", {},
+    make("span", { class: `chip ${trace.tone}`, text: trace.label }),
+    make("span", { class: "reason", text: trace.why }),
+    moment(trace.at));
+  const inside = make("div", { class: "inside" });
+  if (trace.confidence !== null) inside.append(meter(trace));
+  if (trace.evidence.length) inside.append(make("h3", { text: "What it found" }), make("ol", { class: "evidence" }, ...trace.evidence.map(evidence)));
+  if (trace.rules.length) inside.append(make("h3", { text: "What it checked" }), rules(trace.rules));
+  inside.append(facts(trace));
+  return make("li", { "data-trace": trace.number, tabindex: "-1" },
+    make("details", {}, summary, trace.confidence === null ? null : bar(trace.confidence, trace.threshold), inside));
+}
+
+/** A bar with the line for answering on it. It repeats the number beside it, so it is hidden from listeners. */
+function bar(value, threshold) {
+  const fill = make("span", { class: threshold !== null && value < threshold ? "fill below" : "fill" });
+  fill.style.setProperty("--share", value);
+  const whole = make("span", { class: "bar", "aria-hidden": "true" }, fill);
+  if (threshold !== null) {
+    const line = make("span", { class: "line", title: "the line for answering" });
+    line.style.setProperty("--share", threshold);
+    whole.append(line);
+  }
+  return whole;
+}
+
+const percent = (value) => `${Math.round(value * 100)} %`;
+
+function meter(trace) {
+  return make("p", { class: "meter" },
+    make("strong", { text: `Confidence ${percent(trace.confidence)}` }), ". ", trace.verdict);
+}
+
+function evidence(entry) {
+  return make("li", {},
+    make("div", { class: "evidence-head" },
+      make("span", { class: "evidence-title", text: entry.title }),
+      entry.confidence === null ? null : make("span", { class: "figure", text: percent(entry.confidence) })),
+    entry.confidence === null ? null : bar(entry.confidence, null),
+    make("p", { class: "hint", text: [entry.topic, entry.score && `score ${entry.score}`, ...entry.parts.map(([name, value]) => `${name} ${value}`)].filter(Boolean).join(" · ") }));
+}
+
+function rules(list) {
+  return make("dl", { class: "rules" }, ...list.map(([rule, finding]) =>
+    make("div", {}, make("dt", { text: rule }), make("dd", { text: finding || "nothing" }))));
+}
+
+function facts(trace) {
+  const parts = [
+    trace.event && `event: ${trace.event}`,
+    trace.snapshot && `knowledge ${trace.snapshot.slice(0, 12)}`,
+    ...trace.timings.map(([step, words]) => `${step} ${words}`),
+  ];
+  return make("p", { class: "hint facts", text: parts.filter(Boolean).join(" · ") });
+}
+
+/** Unfold the decision behind a message: the newest of its conversation that is not younger than it. */
+export function showWhy(message) {
+  const conversation = `playground:playground:${message.channel}:${message.channel.startsWith("dm-") ? "-" : message.thread ?? message.id}`;
+  const spoke = new Set(["relay", "ignore", "note"]);
+  const all = store.traces.filter((t) => t.conversation === conversation && t.at <= message.at + 0.5);
+  const trace = all.filter((t) => !spoke.has(t.kind)).at(-1) ?? all.at(-1);
+  const item = trace && pane().querySelector(`[data-trace="${trace.number}"]`);
+  if (!item) return false;
+  item.querySelector("details").open = true;
+  item.scrollIntoView({ block: "start" });
+  item.querySelector("summary").focus();
+  return true;
+}
