@@ -1,0 +1,142 @@
+"""What hands a conversation to a person, found by words. Pure; everything about a trigger stands in triggers.toml.
+
+`bot.signals` adds what words cannot find: the same triggers by meaning.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any, cast
+
+from handoff import phrases, redact
+from handoff.model import Fired, Priority
+
+CHARACTERS_AT_MOST = 20_000  # of one message; what comes after is a pasted log, not a customer
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """One trigger as the data file describes it."""
+
+    name: str
+    title: str
+    means: str
+    hard: bool
+    priority: Priority | None
+    threshold: float
+    quotes_count: bool
+    denials_count: bool
+    words: tuple[str, ...]
+    examples: tuple[str, ...]
+    counter_examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Every trigger, and the ordinary questions that they are told apart from."""
+
+    triggers: tuple[Trigger, ...]
+    background: tuple[str, ...]
+    book: phrases.Phrasebook
+
+
+def _trigger(row: Mapping[str, Any]) -> Trigger:
+    return Trigger(
+        name=row["name"],
+        title=row["title"],
+        means=row["means"],
+        hard=row["hard"],
+        priority=cast("Priority | None", row["priority"] or None),
+        threshold=float(row["threshold"]),
+        quotes_count=row["quotes_count"],
+        denials_count=row["denials_count"],
+        words=tuple(row["words"]),
+        examples=tuple(row["examples"]),
+        counter_examples=tuple(row["counter_examples"]),
+    )
+
+
+def read(text: str) -> Catalogue:
+    """A catalogue from the text of a data file; ValueError or KeyError says what is wrong with it."""
+    data = tomllib.loads(text)
+    found = tuple(_trigger(row) for row in data["trigger"])
+    book = phrases.compiled(
+        [(t.name, t.words) for t in found],
+        data["sets"],
+        data["idioms"]["phrases"],
+        data["ordinary"]["not_typos"],
+    )
+    return Catalogue(found, tuple(data["background"]["questions"]), book)
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Catalogue:
+    """The catalogue that ships with the product: constant, read once."""
+    return read(resources.files("handoff").joinpath("triggers.toml").read_text("utf-8"))
+
+
+@lru_cache(maxsize=1)
+def by_name() -> Mapping[str, Trigger]:
+    """Every trigger under its name."""
+    return {trigger.name: trigger for trigger in catalogue().triggers}
+
+
+def is_hard(fired: Fired) -> bool:
+    """Nothing may be answered. A topic's own `escalate_when` is always hard."""
+    trigger = by_name().get(fired.trigger)
+    return trigger is None or trigger.hard
+
+
+def by_words(text: str, language: str = "") -> tuple[Fired, ...]:
+    """The triggers whose words the text says and means, each once, in the order of the data file.
+
+    Typos are forgiven, negated words and idioms do not count, quoted ones only where the trigger says so. `why`
+    holds words of the data file only, never what else the customer wrote, so it may be logged. `language` is not
+    needed: English and German wordings are tried side by side, because customers mix them.
+    """
+    del language
+    text = text[:CHARACTERS_AT_MOST]
+    said: dict[str, list[str]] = {}
+    own = phrases.outside_quotes(text)
+    for match in _said(own):
+        said.setdefault(match.name, []).append(match.shown)
+    for match in _said(text) if own != text else ():
+        if by_name()[match.name].quotes_count:
+            said.setdefault(match.name, []).append(match.shown)
+    kinds = (*redact.redact(text).kinds, *redact.removed(text))
+    found = [Fired(t.name, f"says “{longest(said[t.name])}”") for t in catalogue().triggers if t.name in said]
+    if kinds and "sensitive" not in said:
+        found.append(Fired("sensitive", f"holds a secret: {', '.join(dict.fromkeys(kinds))}"))
+    return tuple(found)
+
+
+def _said(text: str) -> Iterator[phrases.Match]:
+    return catalogue().book.find(text, [t.name for t in catalogue().triggers if t.denials_count])
+
+
+def longest(shown: Sequence[str]) -> str:
+    """The most telling of several matches."""
+    return max(shown, key=len)
+
+
+def words_of(line: str) -> str:
+    """What a topic's `escalate_when` line is about, without the customer who says it.
+
+    "customer mentions a chargeback" is about "a chargeback".
+    """
+    words = line.strip().rstrip(".").split()
+    while words and phrases.fold(words[0]) in _BOILERPLATE:
+        words = words[1:]
+    return " ".join(words) or line.strip()
+
+
+_BOILERPLATE = phrases.word_set(
+    "the a customer user client member person they he she mentions mention says say asks ask about for "
+    "to wants want requests request is was has reports report claims complains talks demands if when or "
+    "that their der die das kunde kundin nutzer erwahnt fragt nach will mochte verlangt meldet wenn "
+    "falls"
+)
