@@ -269,6 +269,41 @@ def platform_adapters(config: Config) -> list[ChatAdapter]:
     return adapters
 
 
+def playground_app(config: Config) -> App:
+    """The process with the local page as its only platform, telling it the why of each decision."""
+    from adapters.playground import PlaygroundAdapter
+
+    page = PlaygroundAdapter(
+        channels=tuple(c.id for c in config.playground.channels), staff_channel=config.playground.staff_channel,
+        agents=tuple(config.staff.playground.agents), admins=tuple(config.staff.playground.admins),
+        title=config.bot.name,
+    )  # fmt: skip
+    app = App(config, [page], routes=http_routes([page]))
+    app.engine.observers.append(page.observe)
+    return app
+
+
+def console_app(config: Config) -> tuple[App, Callable[[], Awaitable[None]]]:
+    """The same in the terminal, and what to wait for: the person said /quit."""
+    from adapters.console import ConsoleAdapter
+
+    console = ConsoleAdapter(
+        agents=tuple(config.staff.playground.agents), admins=tuple(config.staff.playground.admins),
+        staff_channel=config.playground.staff_channel, title=config.bot.name,
+    )  # fmt: skip
+    app = App(config, [console])
+    app.engine.observers.append(console.observe)
+    return app, console.finished
+
+
+def setup_texts(application_id: str) -> tuple[str, str, str]:
+    """For `firstline init`: Slack's app manifest, the clicks for Slack, the invite and clicks for Discord."""
+    from adapters.discord_invite import setup_text
+    from adapters.slack_manifest import clicks, manifest
+
+    return manifest(), clicks(), setup_text(application_id or "YOUR_APPLICATION_ID")
+
+
 def http_routes(adapters: Sequence[ChatAdapter]) -> Callable[[Engine], Sequence[Any]]:
     """Routes that adapters want on our site (Slack's HTTP mode, the playground's page)."""
 

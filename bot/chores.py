@@ -79,7 +79,7 @@ class Chores:
         conversation = await self._storage.conversation_of_case(row.case_id)
         if self._put is None or conversation is None:
             return
-        platform, tenant, channel = (conversation.split(":") + ["", "", ""])[:3]
+        platform, tenant, channel = [*conversation.split(":"), "", "", ""][:3]
         case = await self._storage.case(conversation)
         event = ChoreDone(
             keys=(f"chore:{row.id}",), place=case.place if case else Place(platform, tenant, channel),  # type: ignore[arg-type]

@@ -168,7 +168,7 @@ class Reloader:
         # A question that must not be answered from knowledge fails only if it would be; one that must, if its
         # topic is not the top one.
         holds = (top == expected) if expected else not answers
-        if not holds or (decision in ("decline",) and answers):
+        if not holds or (decision == "decline" and answers):
             return Golden(str(case["question"]), expected, top if answers or expected else "", decision)
         return None
 

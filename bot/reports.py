@@ -17,6 +17,7 @@ from bot.storage import Storage
 
 DAY = 86400.0
 SHOWN = 15
+CONTENT = 4  # of CSAT's 1-5, from here on a customer counts as satisfied
 NEGATIVE = ("wrong", "outdated", "unclear", "incomplete")
 
 
@@ -143,7 +144,7 @@ class Reports:
             "confirmed_solved_by_bot": helpful,
             "deflection": round(helpful / conversations, 3) if conversations else None,
             "first_response_seconds": _spread(first), "resolution_seconds": _spread(solve),
-            "csat": round(sum(1 for r in rated if r >= 4) / len(rated), 3) if rated else None,
+            "csat": round(sum(1 for r in rated if r >= CONTENT) / len(rated), 3) if rated else None,
             "by_category": dict(Counter(t["category"] for t in tickets).most_common()),
             "by_trigger": dict(Counter(t["trigger"] for t in tickets if t["trigger"]).most_common()),
             "reopened": sum(1 for t in tickets if t["reopened"]),

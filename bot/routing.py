@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
-from handoff.redact import redact
-
 from adapters.port import (
     ActionInvoked,
     CommandInvoked,
@@ -26,6 +24,7 @@ from adapters.port import (
 from bot.storage import Storage
 from handoff.model import Case
 from handoff.policy import Policy
+from handoff.redact import redact
 
 TICKET = re.compile(r"\bT-(\d{1,9})\b")
 CASE = re.compile(r"\bc-[0-9a-f]{8,}\b")

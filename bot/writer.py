@@ -67,12 +67,20 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._lock = FileLock(str(path) + ".lock")
         self._closed = False
+        self._reading = False
 
-    async def open(self) -> None:
-        """Lock, open, migrate. Raises `StorageError` in words when that cannot be."""
+    async def open(self, *, reading: bool = False) -> None:
+        """Lock, open, migrate. Raises `StorageError` in words when that cannot be.
+
+        `reading`: look at a database that a running process may have open; no lock, no writing.
+        """
+        self._reading = reading
+        if reading and not self.path.exists():
+            raise StorageError(f"{self.path}: there is no database yet. Has the bot run with this data_dir?")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
+            if not reading:
+                self._lock.acquire(timeout=0)
         except Timeout:
             raise StorageError(
                 f"{self.path}: another Firstline process is using this database. Stop it first, or give this one "
@@ -115,7 +123,7 @@ class Writer:
 
     def _run(self, opened: asyncio.Future[None], loop: asyncio.AbstractEventLoop) -> None:
         try:
-            connection = connect(self.path)
+            connection = look(self.path) if self._reading else connect(self.path)
         except (sqlite3.Error, StorageError) as error:
             wrapped = error if isinstance(error, StorageError) else StorageError(f"{self.path}: {error}")
             loop.call_soon_threadsafe(opened.set_exception, wrapped)
@@ -126,7 +134,8 @@ class Writer:
                 pass
         finally:
             with contextlib.suppress(sqlite3.Error):
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                if not self._reading:
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.close()
 
     def _group(self, connection: sqlite3.Connection) -> bool:
@@ -139,7 +148,14 @@ class Writer:
                 break
         jobs = [item for item in items if item is not None]
         if jobs:
-            self._answer(jobs, transact(connection, [job[0] for job in jobs]))
+            self._answer(
+                jobs,
+                transact(
+                    connection,
+                    [job[0] for job in jobs],
+                    begin="BEGIN" if self._reading else "BEGIN IMMEDIATE",
+                ),
+            )
         return len(jobs) == len(items)
 
     @staticmethod
@@ -160,11 +176,13 @@ def _resolve(future: asyncio.Future[Any], result: Any) -> None:
         future.set_result(result)
 
 
-def transact(connection: sqlite3.Connection, works: list[Work]) -> list[Any]:
+def transact(
+    connection: sqlite3.Connection, works: list[Work], *, begin: str = "BEGIN IMMEDIATE"
+) -> list[Any]:
     """Run each piece in its savepoint, all in one transaction; the results, or the exceptions, in order."""
     results: list[Any] = []
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(begin)
         for work in works:
             connection.execute("SAVEPOINT piece")
             try:
@@ -207,6 +225,16 @@ def connect(path: Path) -> sqlite3.Connection:
     if migrations.pending(db) and applied:
         backup(connection, path.with_suffix(".before-upgrade.db"))
     migrations.apply(db)
+    return connection
+
+
+def look(path: Path) -> sqlite3.Connection:
+    """Open for reading only, beside a process that may be writing."""
+    connection = sqlite3.connect(
+        f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA busy_timeout=5000")
+    connection.row_factory = sqlite3.Row
     return connection
 
 

@@ -1,0 +1,174 @@
+"""One question through gather and decide, nothing sent and nothing stored: `firstline ask`, `replay`, evaluations."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from handoff.decide import decide
+
+from adapters.port import Actor, MessageReceived, MsgRef, Place
+from bot import shell_output as out
+from bot.batch import Step
+from bot.config import Config
+from bot.gather import Gatherer
+from bot.metrics import Metrics
+from bot.policies import policy_of
+from bot.routing import fresh_case, redacted
+from bot.signals import Signals
+from handoff.facts import Answer
+from handoff.model import Case, Decision, Earlier, Known, Say
+from knowledge.library import KnowledgeError, Library
+
+CUSTOMER = Actor("console", "console", "you", "you")
+DESK_DECISIONS = ("answer", "clarify", "draft", "collect", "escalate", "decline")
+
+
+def data_dir_for(data_dir: Path, folder: Path) -> Path:
+    """Where the snapshots of a folder given by --knowledge are kept: its own place, so that nothing is mixed."""
+    return data_dir / "folders" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+
+
+class NoHistory:
+    """A customer of whom nothing is stored."""
+
+    async def earlier(self, case: Case, limit: int = 10) -> list[Earlier]:
+        del case, limit
+        return []
+
+
+class Asker:
+    """Decides on questions as the bot would, each in a fresh conversation."""
+
+    def __init__(self, config: Config, library: Library) -> None:
+        self.policy = policy_of(config)
+        self.library = library
+        self._signals = Signals(library.embed)
+        self._gatherer = Gatherer(library, self._signals, NoHistory(), self.policy, Metrics())
+
+    async def prepare(self) -> None:
+        await self._signals.prepare(self.library.boundaries)
+
+    async def decide(self, question: str) -> tuple[Decision, Known, dict[str, float]]:
+        started = time.perf_counter()
+        place = Place("console", "console", "you", None, "dm")
+        event = redacted(
+            MessageReceived(
+                keys=("ask",), place=place, actor=CUSTOMER, occurred_at=0.0, ref=MsgRef(place, "1"), text=question,
+                mentions_bot=True,
+            )
+        )  # fmt: skip
+        assert isinstance(event, MessageReceived)
+        case = fresh_case("ask", event, 0.0)
+        known = await self._gatherer.known(
+            case, Step(event, (), (event.ref,), (event.text,)), 1, "", time.time()
+        )
+        gathered = time.perf_counter()
+        decision = decide(case, event, known, time.time(), self.policy)
+        found = dict(known.found[0].timings_ms) if known.found else {}
+        timings = {
+            **found, "gather": (gathered - started) * 1000, "decide": (time.perf_counter() - gathered) * 1000,
+        }  # fmt: skip
+        return decision, known, {k: round(v, 3) for k, v in timings.items()}
+
+
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[Library]:
+    """The library with a snapshot of the configured knowledge in use; built (with a progress bar) if it changed."""
+    from bot.app import library_of
+
+    library = library_of(config)
+    try:
+        info = await library.open()
+        if info is None or await library.stale(config.knowledge.paths):
+            with out.progress() as step:
+                built = await library.build(config.knowledge.paths, progress=step)
+            await library.activate(built.info.id)
+        yield library
+    finally:
+        library.close()
+
+
+async def ask_once(config: Config, question: str) -> dict[str, Any]:
+    """The contract of `firstline ask --json` (design.md)."""
+    async with opened(config) as library:
+        asker = Asker(config, library)
+        await asker.prepare()
+        decision, known, timings = await asker.decide(question)
+    return described(decision, known, timings)
+
+
+def described(decision: Decision, known: Known, timings: Mapping[str, float]) -> dict[str, Any]:
+    found = known.found[0] if known.found else None
+    says = [e.what for e in decision.effects if isinstance(e, Say) and isinstance(e.what, Answer)]
+    answer = says[0] if says else None
+    scores = {h.topic: h.score for h in (found.hits if found else ())}
+    trigger = known.fired[0].trigger if known.fired and decision.kind == "escalate" else None
+    return {
+        "decision": decision.kind if decision.kind in DESK_DECISIONS else "decline",
+        "confidence": round(found.confidence, 4) if found else 0.0,
+        "answer": answer.text if answer else "",
+        "sources": [
+            {"topic": s.topic, "title": s.title, "path": s.path, "version": s.version, "score": scores.get(s.topic)}
+            for s in (answer.sources if answer else ())
+        ],
+        "trigger": trigger,
+        "why": decision.why,
+        "snapshot": known.snapshot,
+        "timings_ms": dict(timings),
+        "nearest": [
+            {"topic": h.topic, "title": h.title, "confidence": round(h.confidence, 4)} for h in (found.hits[:3] if found else ())
+        ],
+    }  # fmt: skip
+
+
+def show(answer: Mapping[str, Any]) -> None:
+    """An answer for people."""
+    out.console.print(f"[bold]{answer['decision']}[/]  confidence {answer['confidence']:.2f}")
+    if answer["answer"]:
+        out.say("\n" + answer["answer"] + "\n")
+    for source in answer["sources"]:
+        out.say(f"from {source['title']} ({source['path']}, version {source['version']})")
+    out.say(f"why: {answer['why']}")
+    if not answer["answer"] and answer["nearest"]:
+        out.say("nearest: " + ", ".join(f"{n['title']} ({n['confidence']:.2f})" for n in answer["nearest"]))
+
+
+async def replay_receipt(config: Config, receipt: str) -> dict[str, Any]:
+    """Search the stored snapshot again and compare with what the receipt says was found and answered."""
+    from bot.storage import Storage
+    from bot.writer import Writer
+
+    writer = Writer(config.bot.data_dir / "firstline.db")
+    await writer.open(reading=True)
+    try:
+        rows = await Storage(writer).query(
+            "SELECT data FROM records WHERE kind = 'receipt' AND key = ?", (receipt,)
+        )
+    finally:
+        await writer.close()
+    if not rows:
+        raise KnowledgeError(
+            f"there is no receipt {receipt!r}; `firstline tickets show` lists those of a ticket"
+        )
+    then = json.loads(rows[0]["data"])
+    from bot.app import library_of
+
+    library = library_of(config)
+    try:
+        await library.open()
+        found = await library.search_in(str(then["snapshot"]), str(then["question"]))
+    finally:
+        library.close()
+    top = found.hits[0] if found.hits else None
+    now = {
+        "topic": top.topic if top else "", "version": top.version if top else "", "text": top.text if top else "",
+        "snapshot": found.snapshot,
+    }  # fmt: skip
+    kept = {key: then.get(key, "") for key in now}
+    return {"receipt": receipt, "same": kept == now, "then": kept, "now": now}

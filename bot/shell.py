@@ -1,0 +1,202 @@
+"""The command line: what each command promises stands in its docstring, which is its help."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bot import shell_output as out
+from bot.config import Config, load
+from bot.shell_knowledge import knowledge
+from bot.shell_records import audit, privacy, tickets
+from bot.shell_setup import check, init
+
+typer_app = typer.Typer(
+    name="firstline", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+    help="Firstline: the first line of support for communities on Slack and Discord.",
+)  # fmt: skip
+typer_app.add_typer(knowledge, name="knowledge")
+typer_app.add_typer(tickets, name="tickets")
+typer_app.add_typer(audit, name="audit")
+typer_app.add_typer(privacy, name="privacy")
+typer_app.command()(init)
+typer_app.command()(check)
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="Configuration; default: config.toml if it is there.")
+]
+KnowledgeDir = Annotated[
+    Path | None, typer.Option("--knowledge", help="A folder of knowledge instead of the configured.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def configured(config: Path | None, knowledge_dir: Path | None = None) -> Config:
+    """The configuration that commands use. Raises `ConfigError`."""
+    path = config or (Path("config.toml") if Path("config.toml").exists() else None)
+    loaded = load(path)
+    if knowledge_dir is None:
+        return loaded
+    if not knowledge_dir.is_dir():
+        raise typer.BadParameter(f"{knowledge_dir} is no folder", param_hint="--knowledge")
+    from bot.asking import data_dir_for
+
+    knowledge_config = loaded.knowledge.model_copy(update={"paths": (knowledge_dir,), "golden": None})
+    bot = loaded.bot.model_copy(update={"data_dir": data_dir_for(loaded.bot.data_dir, knowledge_dir)})
+    return loaded.model_copy(update={"knowledge": knowledge_config, "bot": bot})
+
+
+@typer_app.command()
+def demo(
+    config: ConfigFile = None,
+    knowledge_dir: KnowledgeDir = None,
+    port: Annotated[int | None, typer.Option(help="Port of the page; default: the configured one.")] = None,
+    fresh: Annotated[bool, typer.Option(help="Forget what was said in earlier demos.")] = False,
+) -> int:
+    """A local page with a customer's channel, the staff channel and the why of every decision. No account needed."""
+    from bot.demo import serve
+
+    return asyncio.run(serve(configured(config, knowledge_dir), port=port, fresh=fresh))
+
+
+@typer_app.command()
+def chat(config: ConfigFile = None, knowledge_dir: KnowledgeDir = None) -> int:
+    """The same in this terminal: ask as a customer, /as dana to work the desk, /why, /help."""
+    from bot.demo import talk
+
+    return asyncio.run(talk(configured(config, knowledge_dir)))
+
+
+@typer_app.command()
+def ask(
+    question: str, config: ConfigFile = None, knowledge_dir: KnowledgeDir = None, json: Json = False
+) -> int:
+    """Ask one question and see the decision with its confidence, sources and reason. Sends nothing anywhere."""
+    from bot.asking import ask_once, show
+
+    answer = asyncio.run(ask_once(configured(config, knowledge_dir), question))
+    if json:
+        out.as_json(answer)
+    else:
+        show(answer)
+    return 0
+
+
+@typer_app.command()
+def run(config: ConfigFile = None) -> int:
+    """Run the bot on the platforms that the configuration enables, until SIGTERM or Ctrl-C."""
+    from bot.demo import run_platforms
+
+    return asyncio.run(run_platforms(configured(config)))
+
+
+@typer_app.command("eval")
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="CSV with question,expected[,decision], or YAML cases.")],
+    config: ConfigFile = None,
+    knowledge_dir: KnowledgeDir = None,
+    expected_column: Annotated[
+        str, typer.Option(help="The CSV's column with the expected topic id.")
+    ] = "expected",
+    report: Annotated[
+        Path | None, typer.Option(help="Also write a report here (.md or .html), with pictures.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Judge ranking, confidence and decisions on labelled questions. Exit 1 when a case fails."""
+    from bot.evaluating import evaluate_file
+
+    settings = configured(config, knowledge_dir)
+    return asyncio.run(
+        evaluate_file(settings, file, expected_column=expected_column, report=report, json=json)
+    )
+
+
+@typer_app.command()
+def calibrate(
+    config: ConfigFile = None,
+    knowledge_dir: KnowledgeDir = None,
+    max_wrong: Annotated[
+        float | None, typer.Option(help="Share of wrong answers that is acceptable, 0-1.")
+    ] = None,
+    transcripts: Annotated[
+        Path | None, typer.Option(help="Labelled questions to calibrate on as well.")
+    ] = None,
+    apply: Annotated[bool, typer.Option(help="Use the new thresholds from now on.")] = False,
+    json: Json = False,
+) -> int:
+    """Show the risk-coverage curve and the thresholds that follow from --max-wrong. Writes nothing without --apply."""
+    from bot.evaluating import calibrate_library
+
+    settings = configured(config, knowledge_dir)
+    return asyncio.run(calibrate_library(settings, max_wrong, transcripts, apply=apply, json=json))
+
+
+@typer_app.command()
+def replay(receipt: str, config: ConfigFile = None, json: Json = False) -> int:
+    """Reproduce an answer from its receipt (A-…) on the snapshot that gave it. Exit 1 when it differs."""
+    from bot.asking import replay_receipt
+
+    result = asyncio.run(replay_receipt(configured(config), receipt))
+    if json:
+        out.as_json(result)
+    else:
+        out.say("the same, word for word" if result["same"] else "it differs")
+        out.table(
+            ["", "then", "now"], [[k, result["then"].get(k), result["now"].get(k)] for k in result["then"]]
+        )
+    return 0 if result["same"] else 1
+
+
+@typer_app.command()
+def report(
+    config: ConfigFile = None,
+    days: Annotated[int, typer.Option(min=1, help="How far back.")] = 7,
+    json: Json = False,
+) -> int:
+    """Volume, speed and quality of the last days."""
+    from bot.shell_records import with_storage
+
+    async def work(reports: Any, now: float) -> Any:
+        return await reports.week(now - days * 86400, now)
+
+    data = asyncio.run(with_storage(configured(config), work))
+    if json:
+        out.as_json(data)
+    else:
+        out.table(
+            ["", ""], [[key.replace("_", " "), value] for key, value in data.items()], f"The last {days} days"
+        )
+    return 0
+
+
+@typer_app.command()
+def backup(target: Path, config: ConfigFile = None) -> int:
+    """Write a consistent copy of the database, while the bot runs or not."""
+    import sqlite3
+
+    from bot.writer import StorageError
+    from bot.writer import backup as copy
+
+    source = configured(config).bot.data_dir / "firstline.db"
+    if not source.exists():
+        raise StorageError(f"{source}: there is no database yet; nothing to back up")
+    if target.is_dir():
+        target = target / f"firstline-{out.moment(source.stat().st_mtime)[:10]}.db"
+    if target.exists():
+        raise typer.BadParameter(f"{target} exists; backups never overwrite", param_hint="TARGET")
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        part = Path(folder) / "part.db"
+        connection = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
+        copy(connection, part)
+        connection.close()
+        part.replace(target)
+    out.say(f"{target}: {target.stat().st_size} bytes")
+    return 0
+
+
+shell = typer.main.get_command(typer_app)

@@ -1,0 +1,104 @@
+"""What commands print: tables and progress for people, JSON for programs; hostile text is inert in both."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+Step = Callable[[str, int, int], None]
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def plain(text: object) -> str:
+    """Text without control characters: what a customer wrote must not steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "·" for c in str(text))
+
+
+def fail(message: str, details: Sequence[str]) -> None:
+    errors.print(f"[bold red]✗[/] {escape(plain(message))}")
+    for line in details:
+        errors.print("  " + escape(plain(line)), soft_wrap=True)
+
+
+def say(text: str) -> None:
+    console.print(escape(plain(text)), soft_wrap=True)
+
+
+def as_json(data: object) -> None:
+    print(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+    made = Table(title=title or None, title_justify="left", header_style="bold", expand=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*(escape(plain("" if cell is None else cell)) for cell in row))
+    console.print(made)
+
+
+def as_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """CSV whose cells no spreadsheet takes for a formula (OWASP: CSV injection)."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([neutral(row.get(column)) for column in columns])
+    return out.getvalue()
+
+
+def neutral(value: object) -> object:
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return "'" + value
+    return "" if value is None else value
+
+
+def moment(at: float | None) -> str:
+    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+@contextmanager
+def progress() -> Iterator[Step]:
+    """A bar on the terminal for long work; one line per stage where there is no terminal."""
+    if not errors.is_terminal:
+        yield staged()
+        return
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=errors,
+        transient=True,
+    )  # fmt: skip
+    tasks: dict[str, Any] = {}
+
+    def step(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bar.add_task(stage, total=total or None)
+        bar.update(tasks[stage], completed=done, total=total or None)
+
+    with bar:
+        yield step
+
+
+def staged() -> Step:
+    seen: set[str] = set()
+
+    def step(stage: str, done: int, total: int) -> None:
+        if stage not in seen:
+            seen.add(stage)
+            print(f"{stage} …" if not total else f"{stage}: {total}", file=sys.stderr, flush=True)
+        del done
+
+    return step

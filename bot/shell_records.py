@@ -1,0 +1,206 @@
+"""Commands that read the database: tickets, audit, privacy."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from bot import shell_output as out
+from bot.config import Config
+
+T = TypeVar("T")
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="Configuration; default: config.toml if it is there.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+tickets = typer.Typer(help="Tickets: list, show, export.", no_args_is_help=True)
+audit = typer.Typer(help="The history of every decision.", no_args_is_help=True)
+privacy = typer.Typer(help="Export or erase one person's data.", no_args_is_help=True)
+
+COLUMNS = (
+    *(
+        "number",
+        "state",
+        "priority",
+        "category",
+        "leaf",
+        "subject",
+        "customer_name",
+        "platform",
+        "assignee_name",
+    ),
+    *("opened_at", "claimed_at", "first_response_at", "first_response_due", "resolution_due", "solved_at"),
+    *("closed_at", "resolution_type", "root_cause", "csat", "reopened", "escalated_ever", "trigger", "route"),
+)
+
+
+async def with_storage(
+    config: Config, work: Callable[[Any, float], Awaitable[T]], *, writing: bool = False
+) -> T:
+    """Open the database for one command. Reading works beside a running bot; writing needs it stopped."""
+    from bot.reports import Reports
+    from bot.storage import Storage
+    from bot.writer import Writer
+
+    writer = Writer(config.bot.data_dir / "firstline.db")
+    await writer.open(reading=not writing)
+    try:
+        return await work(Reports(Storage(writer)), time.time())
+    finally:
+        await writer.close()
+
+
+def _configured(config: Path | None) -> Config:
+    from bot.shell import configured
+
+    return configured(config)
+
+
+@tickets.command("list")
+def list_tickets(
+    config: ConfigFile = None,
+    state: Annotated[list[str] | None, typer.Option(help="Only these states; repeatable.")] = None,
+    json: Json = False,
+) -> int:
+    """Tickets, most urgent first."""
+
+    async def work(reports: Any, _: float) -> Any:
+        return await reports.tickets(states=state or (), limit=1000)
+
+    rows = asyncio.run(with_storage(_configured(config), work))
+    if json:
+        out.as_json(rows)
+    elif not rows:
+        out.say("No tickets.")
+    else:
+        out.table(
+            ["ticket", "state", "priority", "category", "subject", "customer", "assignee", "opened (UTC)"],
+            [[f"T-{r['number']}", r["state"], r["priority"], r["category"], r["subject"], r["customer_name"],
+              r["assignee_name"], out.moment(r["opened_at"])] for r in rows],
+        )  # fmt: skip
+    return 0
+
+
+@tickets.command("show")
+def show_ticket(ticket: str, config: ConfigFile = None, json: Json = False) -> int:
+    """One ticket with its conversation and history."""
+    number = ticket.upper().removeprefix("T-")
+    if not number.isdigit():
+        raise typer.BadParameter(f"{ticket!r} is no ticket; write T-1042 or 1042", param_hint="TICKET")
+
+    async def work(reports: Any, _: float) -> Any:
+        return await reports.ticket(int(number))
+
+    found = asyncio.run(with_storage(_configured(config), work))
+    if found is None:
+        out.fail(f"There is no ticket T-{number}.", ["`firstline tickets list` shows those there are."])
+        return 1
+    if json:
+        out.as_json(found)
+        return 0
+    out.table(["", ""], [[c.replace("_", " "), _shown(c, found.get(c))] for c in COLUMNS], f"T-{number}")
+    for line in found["said"]:
+        out.say(f"{out.moment(line['at'])} {line['who']} {line['name']}: {line['text']}")
+    out.table(["when (UTC)", "event", "decision", "why"],
+              [[out.moment(h["at"]), h["event"], h["decision"], h["why"]] for h in found["history"]])  # fmt: skip
+    return 0
+
+
+def _shown(column: str, value: Any) -> Any:
+    return out.moment(value) if column.endswith(("_at", "_due")) else value
+
+
+@tickets.command("export")
+def export_tickets(
+    config: ConfigFile = None,
+    form: Annotated[str, typer.Option("--format", help="text, json or csv.")] = "csv",
+    output: Annotated[Path | None, typer.Option(help="Write here instead of printing.")] = None,
+) -> int:
+    """All tickets. In CSV, cells that a spreadsheet would take for a formula are neutralised."""
+    import json as json_module
+
+    if form not in ("text", "json", "csv"):
+        raise typer.BadParameter(f"{form!r}: one of text, json, csv", param_hint="--format")
+
+    async def work(reports: Any, _: float) -> Any:
+        return await reports.tickets(limit=1_000_000)
+
+    rows = asyncio.run(with_storage(_configured(config), work))
+    if form == "csv":
+        text = out.as_csv(COLUMNS, rows)
+    elif form == "json":
+        text = json_module.dumps(rows, ensure_ascii=False, indent=2) + "\n"
+    else:
+        text = "".join(
+            f"T-{r['number']}\t{r['state']}\t{r['priority']}\t{out.plain(r['subject'])}\n" for r in rows
+        )
+    if output is None:
+        print(text, end="")
+    else:
+        output.write_text(text, "utf-8")
+        out.say(f"{output}: {len(rows)} tickets")
+    return 0
+
+
+@audit.command("verify")
+def verify(config: ConfigFile = None, json: Json = False) -> int:
+    """Check the chain of hashes over the whole history. Exit 1 and the first broken row if one byte was changed."""
+
+    async def work(reports: Any, _: float) -> Any:
+        return await reports.verify()
+
+    result = asyncio.run(with_storage(_configured(config), work))
+    if json:
+        out.as_json(result)
+    elif result["ok"]:
+        out.say(f"{result['rows']} decisions, unbroken")
+    else:
+        out.fail(f"The history was changed: row {result['broken_at']} of the journal does not fit.", [])
+    return 0 if result["ok"] else 1
+
+
+def _person(who: str) -> Any:
+    from adapters.port import Actor
+
+    parts = who.split(":")
+    if len(parts) != 3 or parts[0] not in ("slack", "discord", "playground", "console"):  # noqa: PLR2004
+        raise typer.BadParameter(
+            "write platform:tenant:user, e.g. slack:T024BE7LD:U061F7AUR", param_hint="WHO"
+        )
+    return Actor(parts[0], parts[1], parts[2])  # type: ignore[arg-type]
+
+
+@privacy.command("export")
+def export_person(who: str, config: ConfigFile = None) -> int:
+    """Everything that is stored of one person, as JSON."""
+    actor = _person(who)
+
+    async def work(reports: Any, _: float) -> Any:
+        return await reports.mine(actor)
+
+    out.as_json(asyncio.run(with_storage(_configured(config), work)))
+    return 0
+
+
+@privacy.command("erase")
+def erase_person(
+    who: str,
+    config: ConfigFile = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    """Remove one person's data. History keeps a tombstone without words. Cannot be undone."""
+    actor = _person(who)
+    if not yes:
+        typer.confirm(f"Erase everything of {out.plain(who)}?", abort=True)
+
+    async def work(reports: Any, _: float) -> Any:
+        return await reports.erase(actor)
+
+    out.as_json(asyncio.run(with_storage(_configured(config), work, writing=True)))
+    return 0

@@ -1,0 +1,95 @@
+"""`firstline init` and `firstline check`: from nothing to a running bot, and what to click when it does not run."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.port import CheckResult
+from bot import shell_output as out
+from bot.config import ENVIRONMENT
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="Configuration; default: config.toml if it is there.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="Where to write config.toml and slack-manifest.yaml.")
+    ] = Path(),
+    application_id: Annotated[str, typer.Option(help="Discord's application id, for the invite link.")] = "",
+    force: Annotated[bool, typer.Option(help="Overwrite what is there.")] = False,
+) -> int:
+    """Write a configuration and a Slack app manifest, print Discord's invite link, and explain the clicks."""
+    from bot.app import setup_texts
+
+    manifest, slack_clicks, discord_clicks = setup_texts(application_id)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {
+        "config.toml": resources.files("bot").joinpath("config.example.toml").read_text("utf-8"),
+        "slack-manifest.yaml": manifest,
+    }
+    for name, text in wanted.items():
+        target = folder / name
+        if target.exists() and not force:
+            out.say(f"{target} is there already; left as it is (--force overwrites)")
+            continue
+        target.write_text(text, "utf-8")
+        out.say(f"{target} written")
+    out.say("\n" + slack_clicks)
+    out.say("\n" + discord_clicks)
+    out.say("\nSecrets come from the environment: " + ", ".join(ENVIRONMENT.values()))
+    out.say("Then: firstline check")
+    return 0
+
+
+def check(config: ConfigFile = None, json: Json = False) -> int:
+    """Verify configuration, knowledge, tokens, scopes, channels and permissions; says for each failure what to do."""
+    from bot.shell import configured
+
+    settings = configured(config)
+    results = [CheckResult("configuration", True, "every key is understood")]
+    results += asyncio.run(_checks(settings))
+    if json:
+        out.as_json([{"name": r.name, "ok": r.ok, "detail": r.detail, "fix": r.fix} for r in results])
+    else:
+        for r in results:
+            out.console.print("[green]✓[/]" if r.ok else "[bold red]✗[/]", end=" ")
+            out.say(f"{r.name}: {r.detail}" + ("" if r.ok or not r.fix else f"\n    {r.fix}"))
+    return 0 if all(r.ok for r in results) else 1
+
+
+async def _checks(settings: object) -> list[CheckResult]:
+    from bot.app import library_of, platform_adapters
+    from bot.config import Config
+    from knowledge.library import KnowledgeError
+
+    assert isinstance(settings, Config)
+    results: list[CheckResult] = []
+    library = library_of(settings)
+    try:
+        info = await library.open()
+        text = f"snapshot {info.id}, {info.topics} topics" if info else "not built yet"
+        results.append(CheckResult("knowledge", info is not None, text, "firstline knowledge build"))
+    except KnowledgeError as error:
+        results.append(CheckResult("knowledge", False, str(error), "firstline knowledge build"))
+    finally:
+        library.close()
+    adapters = platform_adapters(settings)
+    if not adapters:
+        results.append(
+            CheckResult(
+                "platforms", False, "none is enabled", "set enabled = true under [slack] or [discord]"
+            )
+        )
+    for adapter in adapters:
+        found = await adapter.check()
+        results += [CheckResult(f"{adapter.name}: {r.name}", r.ok, r.detail, r.fix) for r in found]
+    return results
