@@ -95,7 +95,9 @@ class SlackApi:
         """Call once. `write`: a lost connection leaves it open whether it happened (Ambiguous), so that whoever
         sends does not send twice. `form`: for methods that do not read JSON."""
         body = {name: value for name, value in payload.items() if value is not None}
-        sent: dict[str, Any] = {"params": body} if form else {"json": body}
+        sent: dict[str, Any] = (
+            {"data": {name: _form_value(value) for name, value in body.items()}} if form else {"json": body}
+        )
         if token is not None:
             sent["headers"] = {"Authorization": f"Bearer {token}"}
         try:
@@ -125,6 +127,10 @@ class SlackApi:
             told = f"Slack answered {code or status} to {method}"
             return Ambiguous(told) if write else Unavailable(told)
         return refusal(method, code, data.get("needed") if isinstance(data, dict) else None)
+
+
+def _form_value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def seconds_of(headers: Mapping[str, str]) -> float:
