@@ -58,6 +58,11 @@ from adapters.port import (
 
 BOT = "firstline"
 
+# Who is there unless somebody else is named.
+CUSTOMERS = ("ana", "ben", "chloe")
+AGENTS = ("dana", "kim", "lee")
+ADMINS = ("dana",)
+
 
 class LocalChat:
     """A `ChatAdapter` whose platform lives in this process. Posting is idempotent by key."""

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from adapters import playground_site
 from adapters.chat_room import Change, Message, Person, Thread, View
-from adapters.local_chat import LocalChat
+from adapters.local_chat import ADMINS, AGENTS, CUSTOMERS, LocalChat
 from adapters.playground_format import (
     form_view,
     message_view,
@@ -66,11 +66,11 @@ class PlaygroundAdapter(LocalChat):
 
     def __init__(
         self,
-        channels: Iterable[str],
-        staff_channel: str,
-        customers: Iterable[str | Person],
-        agents: Iterable[str | Person],
-        admins: Iterable[str | Person],
+        channels: Iterable[str] = ("help", "general"),
+        staff_channel: str = "desk",
+        customers: Iterable[str | Person] = CUSTOMERS,
+        agents: Iterable[str | Person] = AGENTS,
+        admins: Iterable[str | Person] = ADMINS,
         *,
         clock: Callable[[], float] = time.time,
         title: str = "Firstline",

@@ -55,14 +55,15 @@ function decision(trace) {
   const summary = make("summary", {},
     make("span", { class: `chip ${trace.tone}`, text: trace.label }),
     make("span", { class: "reason", text: trace.why }),
-    moment(trace.at));
+    moment(trace.at),
+    trace.confidence === null ? null : bar(trace.confidence, trace.threshold));
   const inside = make("div", { class: "inside" });
   if (trace.confidence !== null) inside.append(meter(trace));
   if (trace.evidence.length) inside.append(make("h3", { text: "What it found" }), make("ol", { class: "evidence" }, ...trace.evidence.map(evidence)));
   if (trace.rules.length) inside.append(make("h3", { text: "What it checked" }), rules(trace.rules));
   inside.append(facts(trace));
   return make("li", { "data-trace": trace.number, tabindex: "-1" },
-    make("details", {}, summary, trace.confidence === null ? null : bar(trace.confidence, trace.threshold), inside));
+    make("details", {}, summary, inside));
 }
 
 /** A bar with the line for answering on it. It repeats the number beside it, so it is hidden from listeners. */
