@@ -17,7 +17,7 @@ from adapters.discord_commands import sync
 from adapters.discord_events import Intake
 from adapters.discord_files import Files, channel_of
 from adapters.discord_history import History
-from adapters.discord_http import BAD_TOKEN, INTENTS, RoutedHTTP, errors_translated, session, translate
+from adapters.discord_http import LOGIN_REFUSED, INTENTS, RoutedHTTP, errors_translated, session, translate
 from adapters.discord_invite import invite, setup_text
 from adapters.discord_live import Lives
 from adapters.discord_people import GuildFacts, actor_of, facts_of, roles_of
@@ -44,7 +44,7 @@ __all__ = ["DiscordAdapter", "DiscordSettings", "Timing", "Words", "invite", "se
 log = logging.getLogger(__name__)
 
 FATAL = {
-    4004: BAD_TOKEN,
+    4004: LOGIN_REFUSED,
     4010: "Discord refuses the shard: set sharded = false in [discord].",
     4011: "The bot is in too many servers for one connection: set sharded = true in [discord].",
     4012: "Discord no longer speaks this version of its protocol: update Firstline.",
@@ -105,7 +105,7 @@ class DiscordAdapter:
             self._attach(client, http, sink)
             await self._listen(client)
         except discord.LoginFailure as error:
-            raise AdapterFatal(BAD_TOKEN) from error
+            raise AdapterFatal(LOGIN_REFUSED) from error
         finally:
             await self._release(client)
         sink.state("discord", "stopped")

@@ -29,7 +29,7 @@ GONE = frozenset({10003, 10008, 10015, 10004, 10007, 10013})
 TOO_LATE = frozenset({10062, 40060, 50027})
 ARCHIVED, THREAD_EXISTS, LOCKED = 50083, 160004, 160005
 
-BAD_TOKEN = (  # noqa: S105 - words, not a secret
+LOGIN_REFUSED = (
     "Discord refuses the token. Developer Portal → your application → Bot → Reset Token; put the new one into "
     "FIRSTLINE_DISCORD_TOKEN and restart."
 )
@@ -92,7 +92,7 @@ async def session(settings: DiscordSettings) -> AsyncIterator[RoutedHTTP]:
         await http.static_login(settings.token.strip())
         yield http
     except discord.LoginFailure as error:
-        raise AdapterFatal(BAD_TOKEN) from error
+        raise AdapterFatal(LOGIN_REFUSED) from error
     finally:
         await http.close()
 
@@ -133,7 +133,7 @@ def _refusal(error: discord.HTTPException) -> AdapterError:
     if kind is not None:
         return kind(f"{words} ({code})")
     if error.status == 401:  # noqa: PLR2004
-        return Forbidden(f"{BAD_TOKEN} (401)")
+        return Forbidden(f"{LOGIN_REFUSED} (401)")
     if error.status == 403:  # noqa: PLR2004
         return Forbidden(f"Discord forbids it ({code}).")
     if error.status == 404:  # noqa: PLR2004
