@@ -123,8 +123,10 @@ class Room:
         self._last_id = 0
         self._files: dict[str, tuple[FileRef, bytes]] = {}
         self._journal = journal
+        self.remembered = False
         if journal is not None and journal.exists():
             self._remember(journal)
+            self.remembered = bool(self.messages)
 
     # --- who and where -----------------------------------------------------------------------------------
 

@@ -96,7 +96,7 @@ class PlaygroundAdapter(LocalChat):
         self._traces: deque[dict[str, Any]] = deque(maxlen=TRACES_KEPT)
         self._traced = 0
         self._commands: deque[dict[str, Any]] = deque(maxlen=COMMANDS_KEPT)
-        self._working: dict[str, None] = {}
+        self._working: dict[str, str] = {}
         self._watchers: set[Watcher] = set()
 
     def routes(self, sink: Sink) -> list[web.RouteDef]:
@@ -114,7 +114,9 @@ class PlaygroundAdapter(LocalChat):
         view = trace_view(trace, self._traced)
         self._traces.append(view)
         self._tell("trace", view)
-        self._rest(view["conversation"])
+        for conversation, name in list(self._working.items()):
+            if conversation == view["place"] or (not view["place"] and name == view["customer"]):
+                self._rest(conversation)
 
     # --- who is watching ---------------------------------------------------------------------------------
 
@@ -162,15 +164,15 @@ class PlaygroundAdapter(LocalChat):
         self._tell("command", given)
         return given["key"]
 
-    def expect_work(self, conversation: str) -> None:
+    def expect_work(self, conversation: str, customer: str) -> None:
         """Show that the bot is at it in this conversation, until it speaks there or its decision is known."""
-        self._working[conversation] = None
+        self._working[conversation] = customer
         self._tell("working", {"conversation": conversation, "on": True})
 
     async def _emit(self, event: Inbound) -> Form | FormErrors | None:
         asked = isinstance(event, MessageReceived) and event.place.kind != "private"
         if asked and event.actor is not None and not event.actor.roles:
-            self.expect_work(event.place.conversation)
+            self.expect_work(event.place.conversation, event.actor.name)
         try:
             return await super()._emit(event)
         except Exception:

@@ -22,6 +22,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "collect": ("Collecting details", "info"),
     "escalate": ("Handed to a person", "warn"),
     "decline": ("Declined", "warn"),
+    "shadow": ("Watched only (shadow mode)", "plain"),
+    "incident": ("Told about the incident", "warn"),
     "offer": ("Offered a person", "info"),
     "relay": ("Relayed", "plain"),
     "note": ("Kept internal", "plain"),
@@ -203,12 +205,16 @@ def trace_view(trace: Mapping[str, Any], number: int) -> Json:
         "number": number,
         "at": float(trace.get("at") or 0.0),
         "conversation": str(trace.get("conversation") or ""),
+        "place": place_of(trace),
+        "customer": str(trace.get("customer") or ""),
         "event": str(trace.get("event") or ""),
         "kind": kind,
         "label": label,
         "tone": tone,
         "why": str(trace.get("why") or ""),
         "rules": [[str(rule), str(finding)] for rule, finding in trace.get("trace") or ()],
+        "fired": [[str(f.get("trigger") or ""), str(f.get("why") or "")] for f in trace.get("fired") or ()],
+        "search": [str(reason) for reason in trace.get("search_why") or ()],
         "confidence": confidence,
         "threshold": threshold,
         "verdict": verdict(confidence, threshold),
@@ -218,6 +224,15 @@ def trace_view(trace: Mapping[str, Any], number: int) -> Json:
         "phase": phase_words(str(trace.get("phase") or "")),
         "ticket": ticket_view(trace.get("ticket")),
     }
+
+
+def place_of(trace: Mapping[str, Any]) -> str:
+    """The key of the place where the conversation happens, where the trace tells it."""
+    for name in ("place", "conversation"):
+        value = str(trace.get(name) or "")
+        if value.startswith("playground:"):
+            return value
+    return ""
 
 
 def share(value: Any) -> float | None:
@@ -286,6 +301,7 @@ def ticket_view(ticket: Any) -> Json | None:
     return {
         "id": str(number) if str(number).startswith("T-") else f"T-{number}",
         "state": str(ticket.get("state") or ""),
+        "priority": str(ticket.get("priority") or ""),
         "assignee": str(ticket.get("assignee") or ""),
     }
 

@@ -40,13 +40,14 @@ function groupOf(conversation) {
 }
 
 function headWords(trace) {
-  const [, , channel = "", root = ""] = trace.conversation.split(":");
-  const message = store.messages.get(root);
-  const who = channel.startsWith("dm-") ? store.people.get(channel.slice(3))?.name : message?.author.kind === "bot" ? "" : message?.author.name;
-  const where = channel.startsWith("dm-") ? "direct message" : channel ? `#${channel}` : "the process";
-  const words = [make("span", { text: who ? `${who}, ${where}` : where })];
+  const [, , channel = "", root = ""] = trace.place.split(":");
+  const direct = channel.startsWith("dm-");
+  const author = store.messages.get(root)?.author;
+  const who = trace.customer || (direct ? store.people.get(channel.slice(3))?.name : author?.kind === "bot" ? "" : author?.name);
+  const where = direct ? "direct message" : channel ? `#${channel}` : "";
+  const words = [make("span", { text: [who, where].filter(Boolean).join(", ") || "the process itself" })];
   const { ticket, phase } = trace;
-  if (ticket) words.push(make("span", { class: "chip", text: [ticket.id, ticket.state, ticket.assignee].filter(Boolean).join(" · ") }));
+  if (ticket) words.push(make("span", { class: "chip", text: [ticket.id, ticket.priority, ticket.state, ticket.assignee].filter(Boolean).join(" · ") }));
   if (phase) words.push(make("span", { class: "hint", text: phase }));
   return words;
 }
@@ -60,6 +61,8 @@ function decision(trace) {
   const inside = make("div", { class: "inside" });
   if (trace.confidence !== null) inside.append(meter(trace));
   if (trace.evidence.length) inside.append(make("h3", { text: "What it found" }), make("ol", { class: "evidence" }, ...trace.evidence.map(evidence)));
+  if (trace.search.length) inside.append(make("ul", { class: "search-why" }, ...trace.search.map((text) => make("li", { text }))));
+  if (trace.fired.length) inside.append(make("h3", { text: "What fired" }), rules(trace.fired));
   if (trace.rules.length) inside.append(make("h3", { text: "What it checked" }), rules(trace.rules));
   inside.append(facts(trace));
   return make("li", { "data-trace": trace.number, tabindex: "-1" },
@@ -111,10 +114,12 @@ function facts(trace) {
 
 /** Unfold the decision behind a message: the newest of its conversation that is not younger than it. */
 export function showWhy(message) {
-  const conversation = `playground:playground:${message.channel}:${message.channel.startsWith("dm-") ? "-" : message.thread ?? message.id}`;
-  const spoke = new Set(["relay", "ignore", "note"]);
-  const all = store.traces.filter((t) => t.conversation === conversation && t.at <= message.at + 0.5);
-  const trace = all.filter((t) => !spoke.has(t.kind)).at(-1) ?? all.at(-1);
+  const place = `playground:playground:${message.channel}:${message.channel.startsWith("dm-") ? "-" : message.thread ?? message.id}`;
+  const customer = store.messages.get(message.thread)?.author.name ?? store.people.get(message.channel.slice(3))?.name;
+  const silent = new Set(["relay", "ignore", "note"]);
+  const here = (t) => (t.place ? t.place === place : t.customer === customer) && t.at <= message.at + 0.5;
+  const all = store.traces.filter(here);
+  const trace = all.filter((t) => !silent.has(t.kind)).at(-1) ?? all.at(-1);
   const item = trace && pane().querySelector(`[data-trace="${trace.number}"]`);
   if (!item) return false;
   item.querySelector("details").open = true;
