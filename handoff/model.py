@@ -79,6 +79,8 @@ class Collecting:
     values: Mapping[str, str] = field(default_factory=dict)
     tries: int = 0
     interrupted: bool = False
+    trigger: str = ""  # what led to the form, and why: for the ticket that follows
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,10 @@ class Ticket:
     draft: str = ""
     failures: tuple[str, ...] = ()  # deliveries that failed, in words, shown on the card
     revision: int = 0
+    waiting_since: float | None = None  # since when nobody has it, or the customer waits for the assignee
+    reminded_at: float | None = None  # the assignee was reminded of a reply that is owed
+    replied_at: float | None = None  # the last reply of a person
+    escalated_at: float | None = None  # raised to a specialist; acknowledged by the next claim
 
     @property
     def id(self) -> str:

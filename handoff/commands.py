@@ -1,0 +1,129 @@
+"""`/firstline <verb>`: work outside the conversation becomes a chore, ticket verbs act on their ticket.
+
+Who may run what is one table: `handoff.policy.PERMISSIONS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from adapters.port import ChoreDone, CommandInvoked
+from handoff import claim, relay, resolve
+from handoff.facts import Answer, Help, Report, Source
+from handoff.model import Chore, Decision
+from handoff.policy import COMMANDS, refusal, stricter_level, stricter_mode
+from handoff.turn import Turn
+
+TEXT_CHARACTERS = 2000
+_TICKET = re.compile(r"\s*T-(\d{1,9})\b[:,]?\s*", re.IGNORECASE)
+_SLOW = ("reload", "rollback", "report")
+
+
+def command(t: Turn, event: CommandInvoked) -> Decision:
+    """Run a command, or say why not."""
+    name = event.name.strip().lower()
+    if name in ("", "help") or name not in COMMANDS:
+        return _help(t, name)
+    if name in _ON_TICKET:
+        return _on_ticket(t, event, name)
+    refused = t.refused(name)
+    if refused is not None:
+        return refused
+    if name == "ask":
+        return _ask(t, event.text)
+    return _chore(t, event, name)
+
+
+def _help(t: Turn, name: str) -> Decision:
+    verbs = tuple(v for v in COMMANDS if not refusal(t.event.actor, v, t.case, t.policy))
+    if name not in ("", "help"):
+        t.whisper("refused.unknown_command", command=name[:40])
+    t.tell(Help(verbs, tuple(sorted(t.policy.canned)) if "reply" in verbs else ()))
+    return t.done("command", f"help ({name or 'no verb'})")
+
+
+def _chore(t: Turn, event: CommandInvoked, name: str) -> Decision:
+    actor = t.actor
+    args = {
+        **event.args,
+        "text": event.text[:TEXT_CHARACTERS],
+        "by": actor.id,
+        "by_name": actor.name,
+        "platform": actor.platform,
+        "tenant": actor.tenant,
+        "admin": "admin" in actor.roles,
+    }
+    t.add(Chore(name, args))
+    t.keep("audit", f"{event.keys[0] if event.keys else name}", command=name, by=actor.id, at=t.now)
+    if name in _SLOW:
+        t.whisper("chore.started", command=name)
+    return t.done("command", f"{name} by {actor.name or actor.id}")
+
+
+def done(t: Turn, event: ChoreDone) -> Decision:
+    """Work is finished: tell whoever asked."""
+    t.tell(Report(event.chore, event.ok, event.result))
+    return t.done("command", f"{event.chore} {'done' if event.ok else 'failed'}")
+
+
+def _ask(t: Turn, text: str) -> Decision:
+    """A private answer, for the asker's eyes only."""
+    if not text.strip():
+        return t.no("refused.no_question", "ask without a question", verb="ask")
+    if t.known.fired:
+        t.whisper("ask.person")
+        return t.done("command", f"ask: trigger {t.known.fired[0].trigger}")
+    found = next((f for f in t.known.found if f.hits and f.confidence >= f.threshold_answer), None)
+    hit = found.hits[0] if found is not None else None
+    category = t.policy.category(hit.category if hit is not None else "")
+    mode = stricter_mode(t.policy.launch_mode, category.launch_mode)
+    if (
+        found is None
+        or hit is None
+        or mode != "answer"
+        or stricter_level(hit.level, category.level) != "answer"
+    ):
+        t.whisper("ask.unsure")
+        return t.done("command", "ask: nothing that may be said without a person")
+    source = Source(hit.topic, hit.title, hit.path, hit.version, hit.reviewed, hit.links)
+    t.tell(
+        Answer(t.case.id, hit.text, (source,), found.confidence, opening=not t.case.disclosed, buttons=False)
+    )
+    return t.done("command", f"ask: {hit.title}, confidence {found.confidence:.2f}")
+
+
+# --- on a ticket ----------------------------------------------------------------------------------------------
+
+
+def _on_ticket(t: Turn, event: CommandInvoked, name: str) -> Decision:
+    match = _TICKET.match(event.text)
+    rest = event.text[match.end() :] if match else event.text.strip()
+    number = int(match.group(1)) if match else None
+    if number is None and event.args.get("ticket"):
+        given = _TICKET.match(event.args["ticket"])
+        number = int(given.group(1)) if given else None
+    refused = t.refused(name)
+    if refused is not None:
+        return refused
+    ticket = t.case.ticket
+    if ticket is None or (number is not None and ticket.number != number):
+        return t.no("refused.no_ticket", f"{name}: no such ticket", verb=name)
+    return _ON_TICKET[name](t, rest or event.args.get("text", ""))
+
+
+def _resolve(t: Turn, rest: str) -> Decision:
+    return resolve.resolve(t, rest)
+
+
+def _reply(t: Turn, rest: str) -> Decision:
+    return relay.reply(t, rest)
+
+
+_ON_TICKET: dict[str, Callable[[Turn, str], Decision]] = {
+    "claim": lambda t, _: claim.claim(t),
+    "release": lambda t, _: claim.release(t),
+    "transfer": claim.transfer,
+    "reply": _reply,
+    "resolve": _resolve,
+}

@@ -1,0 +1,252 @@
+"""A conversation becomes a ticket: number, priority, route, deadlines, card, transcript, and the one line that the
+customer reads. Happens once: with an open ticket, nothing here makes a second one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from adapters.port import Actor
+from handoff import fields, priority
+from handoff import ticket as tickets
+from handoff.facts import Draft as DraftFact
+from handoff.facts import HandedOver, Line, OnCall, Raised, Transcript
+from handoff.model import Link, Open, Phase, Say, Ticket, TicketState, Tried
+from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule, Policy
+from handoff.summary import SUMMARY_CHARACTERS, latest_question, shorten, summarise
+from handoff.turn import Turn
+
+SUBJECT_CHARACTERS = 80
+
+
+def escalate(
+    t: Turn,
+    trigger: str,
+    why: str,
+    *,
+    category: str = "",
+    question: str = "",
+    by: Actor | None = None,
+    quiet: bool = False,
+    draft: str = "",
+    values: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Open the ticket and tell everybody once. `by`: the agent who did it, which is a takeover. `quiet`: the
+    customer has been told already."""
+    if t.open_ticket is not None:
+        return
+    _forget_closed(t)
+    t.change(ticket=_ticket(t, trigger, why, category, question, draft, values))
+    _give_up_on(t)
+    if by is not None:
+        t.take_over()
+    t.change(
+        phase=Phase.DESK,
+        collecting=None,
+        clarify_options=(),
+        pending_question="",
+        bot_turns=0,
+        category=t.ticket.category,
+    )
+    t.rule("escalate", f"{t.ticket.id} {t.ticket.priority} to {t.ticket.route}: {why}")
+    if not quiet:
+        _tell_customer(t, by)
+    _show_staff(t)
+    capture(t)
+
+
+def _forget_closed(t: Turn) -> None:
+    """An earlier, closed ticket of this conversation becomes history."""
+    old = t.case.ticket
+    if old is not None:
+        t.change(closed_tickets=(*t.case.closed_tickets, old.number), ticket=None)
+
+
+def _ticket(
+    t: Turn, trigger: str, why: str, category: str, question: str, draft: str, values: Mapping[str, str]
+) -> Ticket:
+    case, known, policy = t.case, t.known, t.policy
+    hits = known.found[0].hits if known.found else ()
+    rule = TRIGGERS.get(trigger, DEFAULT_TRIGGER)
+    chosen = choose_category(t, category, rule.category)
+    text = question or latest_question(case)
+    tier = policy.tier(case.customer)
+    level, reason = priority.assess(
+        text, chosen.priority, known.fired, tier.floor if tier is not None else "", known.sentiment
+    )
+    answers = fields.answers(case, chosen, policy).plus(values, policy)
+    ticket = Ticket(
+        number=known.next_number,
+        state=TicketState.NEW,
+        category=chosen.name,
+        leaf=_leaf(text, chosen),
+        priority=level,
+        priority_reason=reason,
+        route=_route(rule.routes, chosen, policy),
+        subject=shorten(text, SUBJECT_CHARACTERS) or policy.phrase("subject.none"),
+        summary=known.summary or summarise(case.said),
+        wants=shorten(text, SUMMARY_CHARACTERS),
+        opened_at=t.now,
+        waiting_since=t.now,
+        tier=tier.name if tier is not None else "",
+        sentiment=known.sentiment,
+        trigger=trigger,
+        why_escalated=why,
+        next_step=_next_step(trigger, policy),
+        confidence=known.found[0].confidence if known.found else 0.0,
+        tried=case.tried,
+        nearest=tuple((h.topic, h.title) for h in hits[:3]),
+        fields=answers.public,
+        private_fields=answers.private,
+        earlier=tuple(dict.fromkeys((*case.closed_tickets, *(e.number for e in known.earlier)))),
+        draft=draft or known.draft,
+    )
+    return tickets.with_dues(ticket, policy)
+
+
+def choose_category(t: Turn, *wishes: str) -> CategoryRule:
+    """The first category that is configured: what was asked for, the nearest topic's, the channel's."""
+    found = t.known.found[0] if t.known.found else None
+    near = (
+        found.hits[0].category
+        if found and found.hits and found.confidence >= found.threshold_clarify / 2
+        else ""
+    )
+    names = (*wishes, near, t.policy.channel(t.case.place).category, t.case.category)
+    return t.policy.category(next((n for n in names if n in t.policy.categories), "general"))
+
+
+def _route(wishes: tuple[str, ...], category: CategoryRule, policy: Policy) -> str:
+    names = (*wishes, category.route, *policy.routes)
+    return next((n for n in names if n in policy.routes), category.route)
+
+
+def _leaf(text: str, category: CategoryRule) -> str:
+    words = text.lower()
+    return next((leaf for leaf in category.leaves if leaf.replace("-", " ") in words), "")
+
+
+def _next_step(trigger: str, policy: Policy) -> str:
+    key = f"next.{trigger}"
+    words = policy.phrase(key)
+    return words if words != key else policy.phrase("next.default")
+
+
+def _give_up_on(t: Turn) -> None:
+    """What the bot tried has not helped: an escalation counts as that."""
+    tried = tuple(x if x.outcome else replace(x, outcome="escalated") for x in t.ticket.tried)
+    for old, new in zip(t.ticket.tried, tried, strict=True):
+        if old is not new:
+            t.keep("outcome", new.receipt, outcome="escalated", ticket=t.ticket.id)
+    if tried != t.ticket.tried:
+        t.edit(tried=tried)
+        t.change(tried=tried)
+
+
+def _tell_customer(t: Turn, by: Actor | None) -> None:
+    ticket, hours, failed = t.ticket, t.policy.hours, t.known.search_failed
+    around = t.policy.targets[ticket.priority].around_the_clock
+    opens = None if around or hours.is_open(t.now) else hours.next_open(t.now)
+    tone = "failure" if failed else TRIGGERS.get(ticket.trigger, DEFAULT_TRIGGER).tone or ticket.trigger
+    told = {*ticket.fields, *ticket.private_fields}
+    line = HandedOver(
+        ticket.id,
+        t.now,
+        ticket.first_response_due or t.now,
+        opens,
+        tone,
+        reference=failed,
+        muted_minutes=round(t.policy.mute_seconds / 60) if tone == "abuse" else 0,
+        late=t.known.waited_seconds if ticket.trigger == "late" else 0.0,
+        details=any(
+            r.id not in told for r in fields.missing(t.case, t.policy.category(ticket.category), t.policy)
+        ),
+        opening=t.opening(),
+    )
+    if by is None:
+        t.say(line)
+    else:
+        t.notify(line)
+
+
+def _show_staff(t: Turn) -> None:
+    """The card, its thread with everything said so far, a call where it is a P0, a draft where there is one."""
+    ticket, policy = t.ticket, t.policy
+    desk = policy.desk(ticket.route, t.case.place.platform)
+    if desk is None:
+        t.rule("no desk", f"route {ticket.route} has no staff channel on {t.case.place.platform}")
+        return
+    t.add(
+        Say(desk, t.card_fact(), "staff", "notice", f"{ticket.id}/card"),
+        Open(t.card, f"{ticket.id} {ticket.subject}"[:80], "staff"),
+    )
+    t.staff(transcript(t), f"{ticket.id}/transcript")
+    t.add(*(Link(f"{ticket.id}/from/{s.ref.id}", s.ref) for s in t.case.said if s.ref is not None))
+    if tickets.calls_on_call(ticket):
+        call(t)
+    if ticket.draft:
+        n = t.count("draft")
+        t.staff(DraftFact(f"{ticket.id}.{n}", ticket.draft, (), ticket.confidence), f"{ticket.id}/draft/{n}")
+
+
+def transcript(t: Turn) -> Transcript:
+    """The conversation as it stands, with the public answers of a form."""
+    told = tuple((t.policy.fields[k].label, v) for k, v in t.ticket.fields.items() if k in t.policy.fields)
+    return Transcript(t.ticket.id, t.case.said, told)
+
+
+def call(t: Turn, times: int = 1) -> None:
+    """Call the on-call group, and again later unless somebody acknowledges."""
+    route = t.policy.routes.get(t.ticket.route)
+    t.staff(OnCall(t.ticket, route.on_call if route is not None else "", times))
+    t.wake("on_call", t.now + t.policy.timers.on_call_repeat, "a P0 that nobody has acknowledged")
+
+
+def raise_to(t: Turn, route: str, reason: str) -> None:
+    """Raise the ticket to specialists: its own acknowledgement clock, and a pointer in their channel."""
+    t.move(
+        "escalate",
+        assignee=None,
+        claimed_at=None,
+        escalated_at=t.now,
+        escalated_ever=True,
+        reminded_at=None,
+        waiting_since=t.now,
+        route=route if route in t.policy.routes else t.ticket.route,
+        why_escalated=reason or t.ticket.why_escalated,
+    )
+    t.take_over()
+    t.change(phase=Phase.DESK)
+    rule = t.policy.routes.get(t.ticket.route)
+    desk = t.policy.desk(t.ticket.route, t.case.place.platform)
+    if desk is not None:
+        fact = Raised(t.ticket, t.case.customer.name, reason, rule.on_call if rule is not None else "")
+        t.staff(fact, f"{t.ticket.id}/raised/{t.ticket.route}", to=desk)
+    t.staff(Line("staff.raised", {"name": t.actor.name, "route": t.ticket.route, "reason": reason or "-"}))
+    t.notify(Line("customer.raised", {"ticket": t.ticket.id}))
+
+
+def capture(t: Turn) -> None:
+    """Keep the capture record: who asked what, how to reach them, and how it went."""
+    ticket, case = t.ticket, t.case
+    told = {**case.profile, **ticket.fields, **ticket.private_fields}
+    t.keep(
+        "capture",
+        ticket.id,
+        name=told.get("name") or case.customer.name,
+        contact=told.get("email") or told.get("phone") or "",
+        order=told.get("order") or "",
+        category=ticket.category,
+        leaf=ticket.leaf,
+        urgency=ticket.priority,
+        confidence=round(ticket.confidence, 4),
+        resolved=not ticket.is_open,
+        escalated=True,
+        platform=case.place.platform,
+    )
+
+
+def tried_with(tried: tuple[Tried, ...], receipt: str, outcome: str) -> tuple[Tried, ...]:
+    """The answers, with the outcome of one of them."""
+    return tuple(replace(x, outcome=outcome) if x.receipt == receipt else x for x in tried)

@@ -1,0 +1,178 @@
+"""The fields of forms: what is known already, what is missing, what is a right value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from email_validator import EmailNotValidError, validate_email
+
+from adapters.port import FileRef
+from handoff.model import Case
+from handoff.policy import CategoryRule, FieldRule, Policy
+from handoff.summary import latest_question
+
+VALUE_CHARACTERS = 3000
+TOKEN_CHARACTERS = 40
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
+_VERSION = re.compile(r"\b(?:v|version\s?)(\d{1,4}(?:\.\d{1,5}){0,3})\b", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?\d{1,15}(?:[.,]\d{1,10})?")
+_DATE = re.compile(r"\b(?:\d{4}-\d{2}-\d{2}|\d{1,2}\.\d{1,2}\.\d{4})\b")
+_WORDS = re.compile(r"[^\W_]+")
+_DATE_FORMS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%d %B %Y", "%B %d, %Y", "%d %b %Y")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What is known for a category's form."""
+
+    public: Mapping[str, str] = field(default_factory=dict)
+    private: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def plus(self, values: Mapping[str, str], policy: Policy) -> Answers:
+        """These, and the right ones among `values` of a form."""
+        public, private = dict(self.public), dict(self.private)
+        for key, value in values.items():
+            rule = policy.fields.get(key)
+            if rule is not None and rule.kind != "file" and not problem(rule, value):
+                (private if rule.private else public)[key] = clean(rule, value)
+        return Answers(public, private)
+
+
+# --- what is known -----------------------------------------------------------------------------------------
+
+
+def answers(case: Case, category: CategoryRule, policy: Policy) -> Answers:
+    """Everything that the customer has said already, by field."""
+    public: dict[str, str] = {}
+    private: dict[str, str] = {}
+    asked = case.collecting.values if case.collecting is not None else {}
+    for rule in _rules(category.fields, policy):
+        value = asked.get(rule.id) or case.profile.get(rule.id) or _heard(rule, case)
+        if value:
+            (private if rule.private else public)[rule.id] = value
+    return Answers(public, private)
+
+
+def missing(case: Case, category: CategoryRule, policy: Policy) -> tuple[FieldRule, ...]:
+    """The fields of a category's form that nobody has answered; public ones first."""
+    known = answers(case, category, policy)
+    rules = [
+        r for r in _rules(category.fields, policy) if r.id not in known.public and r.id not in known.private
+    ]
+    return (*(r for r in rules if not r.private), *(r for r in rules if r.private))
+
+
+def _rules(names: tuple[str, ...], policy: Policy) -> Iterator[FieldRule]:
+    return (policy.fields[n] for n in names if n in policy.fields)
+
+
+def _heard(rule: FieldRule, case: Case) -> str:
+    """The field's value in what the customer has written, or ""."""
+    if rule.id == "summary":
+        return latest_question(case)
+    if rule.id == "name":
+        return case.customer.name
+    for line in reversed(case.said):
+        if line.who == "customer" and (value := _found(rule, line.text)):
+            return value
+    return ""
+
+
+def _found(rule: FieldRule, text: str) -> str:
+    if rule.kind == "email":
+        match = _EMAIL.search(text)
+        return match.group() if match else ""
+    if rule.pattern is not None:
+        return _numbered(rule, text)
+    if rule.id == "version":
+        match = _VERSION.search(text)
+        return match.group(1) if match else ""
+    if rule.kind == "date":
+        match = _DATE.search(text)
+        return match.group() if match and problem(rule, match.group()) == "" else ""
+    if rule.kind == "choice":
+        words = f" {' '.join(_WORDS.findall(text.lower()))} "
+        return next((c for c in rule.choices if f" {c.lower()} " in words), "")
+    return ""
+
+
+def _numbered(rule: FieldRule, text: str) -> str:
+    """A token that fits the pattern and is certainly meant: letters and digits, or named by the field's label."""
+    assert rule.pattern is not None
+    named = set(re.findall(r"[^\W\d_]{4,}", rule.label.lower())) | {"order", "invoice", "no", "nr"}
+    tokens = [w.strip(".,;:!?()[]\"'#") for w in text[:VALUE_CHARACTERS].split()]
+    for i, token in enumerate(tokens):
+        if (
+            len(token) <= TOKEN_CHARACTERS
+            and any(c.isdigit() for c in token)
+            and rule.pattern.fullmatch(token)
+        ):
+            before = {w.lower() for w in tokens[max(0, i - 3) : i]}
+            if any(c.isalpha() for c in token) or named & before:
+                return token
+    return ""
+
+
+# --- is it right? ------------------------------------------------------------------------------------------
+
+
+def problem(rule: FieldRule, value: str, files: tuple[FileRef, ...] = ()) -> str:
+    """What is wrong with a value: a catalogue key, or ""."""
+    text = value.strip()
+    if rule.kind == "file":
+        return "" if files else "problem.file"
+    if not text:
+        return "problem.empty"
+    if len(text) > VALUE_CHARACTERS:
+        return "problem.long"
+    if rule.kind == "email" and not _is_email(text):
+        return "problem.email"
+    if rule.kind == "choice" and not chosen(rule, text):
+        return "problem.choice"
+    if rule.kind == "date" and parsed_date(text) is None:
+        return "problem.date"
+    if rule.kind == "number" and not _NUMBER.fullmatch(text):
+        return "problem.number"
+    if rule.pattern is not None and not rule.pattern.fullmatch(text[:200]):
+        return "problem.pattern"
+    return ""
+
+
+def _is_email(text: str) -> bool:
+    try:
+        validate_email(text, check_deliverability=False)
+    except EmailNotValidError:
+        return False
+    return True
+
+
+def chosen(rule: FieldRule, text: str) -> str:
+    """The choice that `text` means: its words, or its number in the list."""
+    said = text.strip().lower()
+    if said.isascii() and said.isdigit() and 0 < int(said[:6]) <= len(rule.choices):
+        return rule.choices[int(said[:6]) - 1]
+    return next((c for c in rule.choices if c.lower() == said), "")
+
+
+def parsed_date(text: str) -> date | None:
+    for form in _DATE_FORMS:
+        try:
+            return datetime.strptime(text.strip()[:40], form).date()  # noqa: DTZ007  a day has no zone
+        except ValueError:
+            continue
+    return None
+
+
+def clean(rule: FieldRule, value: str, files: tuple[FileRef, ...] = ()) -> str:
+    """A right value in its one spelling."""
+    if rule.kind == "file":
+        return ", ".join(f.name for f in files)
+    if rule.kind == "choice":
+        return chosen(rule, value) or value.strip()
+    if rule.kind == "date":
+        day = parsed_date(value)
+        return day.isoformat() if day else value.strip()
+    return value.strip()

@@ -1,0 +1,178 @@
+"""Who is speaking to us, and what is the question? Asked before anything is looked up; pure and quick."""
+
+from __future__ import annotations
+
+import re
+
+from adapters.port import (
+    ActionInvoked,
+    CommandInvoked,
+    Inbound,
+    MessageAction,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    ReactionChanged,
+)
+from handoff import collect
+from handoff.model import Case, Phase
+from handoff.policy import Policy, is_staff, same_person
+
+QUESTION_CHARACTERS = 1500
+FOLLOW_UP_CHARACTERS = 80
+DIGITS = 8
+_FOLLOW_UP = re.compile(
+    r"(?:and|or|but|also|what about|how about|und|oder|aber|was ist mit|wie ist es mit)\b", re.IGNORECASE
+)
+_ASKS = re.compile(
+    r"\?|^\W*(?:how|what|where|when|why|who|which|can|could|do|does|did|is|are|will|would|should|may|i (?:can't|cannot|"
+    r"need|want)|wie|was|wo|wann|warum|wer|welche|kann|könnt|kannst|gibt|ist|sind|darf|muss)\b",
+    re.IGNORECASE,
+)
+HELLO = frozenset((
+    "hi", "hello", "hey", "hi there", "hello there", "good morning", "good afternoon", "good evening", "moin",
+    "hallo", "guten tag", "guten morgen", "servus",
+))  # fmt: skip
+THANKS = frozenset((
+    "thanks", "thank you", "thx", "ty", "thanks a lot", "thank you so much", "thank you very much", "many thanks",
+    "great thanks", "perfect thanks", "ok thanks", "cheers", "that worked", "it works", "it works now", "solved",
+    "that helped", "danke", "vielen dank", "danke schön", "dankeschön", "super danke", "ok danke", "hat geklappt",
+))  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """A short message without its punctuation, for comparing with set phrases."""
+    return " ".join(re.sub(r"[^\w\s']", " ", text[:120].lower()).split())
+
+
+def here(case: Case, event: Inbound) -> bool:
+    """Did that happen in the customer's thread (not in the staff thread)?"""
+    return event.place.conversation == case.place.conversation
+
+
+def engaged(case: Case) -> bool:
+    """Have we had anything to do with this conversation before?"""
+    return case.started_at > 0 or bool(case.said) or case.ticket is not None
+
+
+def concerns(case: Case, event: Inbound, policy: Policy) -> bool:
+    """Is that for us at all? People talking among themselves, other bots and switched-off channels are not.
+
+    The first message of a third person in our conversation does concern us, once: from then on the bot waits to be
+    mentioned, and `decide` must remember that.
+    """
+    if isinstance(event, MessageReceived):
+        return _message_concerns(case, event, policy)
+    if isinstance(event, (MessageEdited, MessageDeleted, ReactionChanged)):
+        return engaged(case) and (event.actor is None or not event.actor.is_bot)
+    return True
+
+
+def _message_concerns(case: Case, event: MessageReceived, policy: Policy) -> bool:
+    actor = event.actor
+    if actor is None or actor.is_bot or actor.is_self:
+        return False
+    if not here(case, event):
+        return True  # the ticket's staff thread
+    ticket = case.ticket
+    if ticket is not None and ticket.is_open:
+        return True
+    if policy.is_desk(event.place):
+        return False
+    channel = policy.channel(event.place)
+    if policy.launch_mode == "off" or channel.mode == "off":
+        return False
+    customer = same_person(actor, case.customer)
+    if event.mentions_bot or (event.place.kind == "dm" and customer):
+        return True
+    if not engaged(case):
+        return _opens(event, channel.mode)
+    if is_staff(actor) and not customer:
+        return True
+    if not customer:
+        return actor.id not in case.participants
+    return not case.participants
+
+
+def _opens(event: MessageReceived, mode: str) -> bool:
+    """Does a message without a mention open a conversation?"""
+    if event.place.kind == "forum" and (event.is_root or event.title):
+        return True
+    if not event.is_root or is_staff(event.actor):
+        return False
+    return mode == "all" or (mode == "questions" and asks(event.text))
+
+
+def asks(text: str) -> bool:
+    """Does that look like a question or a request?"""
+    return _ASKS.search(text) is not None
+
+
+def wants_signals(case: Case, event: Inbound, policy: Policy, now: float) -> str:  # noqa: ARG001  one shape for all
+    """The customer's words to run the triggers on, or ""."""
+    if isinstance(event, MessageReceived):
+        if here(case, event) and same_person(event.actor, case.customer):
+            return _with_title(event)[:QUESTION_CHARACTERS]
+        return ""
+    if isinstance(event, MessageAction):
+        return event.target_text[:QUESTION_CHARACTERS]
+    if isinstance(event, CommandInvoked) and event.name == "ask":
+        return event.text[:QUESTION_CHARACTERS]
+    return ""
+
+
+def wants_search(case: Case, event: Inbound, policy: Policy, now: float) -> str:  # noqa: ARG001
+    """The question to search for, or "" when nothing needs to be looked up."""
+    if isinstance(event, MessageReceived):
+        return _question(case, event, now)[:QUESTION_CHARACTERS]
+    if isinstance(event, CommandInvoked) and event.name == "ask":
+        return event.text[:QUESTION_CHARACTERS]
+    if isinstance(event, MessageAction):
+        return event.target_text[:QUESTION_CHARACTERS]
+    if isinstance(event, ActionInvoked):
+        return _asked_by_button(case, event)[:QUESTION_CHARACTERS]
+    return ""
+
+
+def _question(case: Case, event: MessageReceived, now: float) -> str:
+    if not here(case, event) or (case.ticket is not None and case.ticket.is_open):
+        return ""
+    speaks = same_person(event.actor, case.customer) or (event.mentions_bot and not is_staff(event.actor))
+    if not speaks or case.phase == Phase.HUMAN or now < case.muted_until:
+        return ""
+    said = plain(event.text)
+    if said in HELLO or said in THANKS:
+        return ""
+    if case.phase == Phase.COLLECTING:
+        return event.text if event.text.rstrip().endswith("?") and not collect.word(event.text) else ""
+    if case.phase == Phase.CLARIFYING and case.pending_question:
+        return f"{case.pending_question} {event.text}"
+    if case.questions and len(event.text) <= FOLLOW_UP_CHARACTERS and _FOLLOW_UP.match(event.text.strip()):
+        return f"{case.questions[-1]} {event.text}"
+    return _with_title(event)
+
+
+def _with_title(event: MessageReceived) -> str:
+    """A forum post's title is part of what was asked."""
+    return (
+        f"{event.title}\n{event.text}".strip()
+        if event.title and event.title not in event.text
+        else event.text
+    )
+
+
+def _asked_by_button(case: Case, event: ActionInvoked) -> str:
+    if event.verb == "pick" and case.phase == Phase.CLARIFYING:
+        index = number_of(event.arg)
+        if 0 <= index < len(case.clarify_options):
+            return f"{case.pending_question} {case.clarify_options[index][1]}".strip()
+    if event.verb == "draft" and case.ticket is not None and case.ticket.is_open:
+        last = next((s.text for s in reversed(case.said) if s.who == "customer" and s.text), "")
+        return last or case.ticket.wants
+    return ""
+
+
+def number_of(arg: str) -> int:
+    """The number behind the point of a button's argument; -1 where there is none."""
+    _, _, number = arg.rpartition(".")
+    return int(number) if number.isascii() and number.isdigit() and len(number) <= DIGITS else -1

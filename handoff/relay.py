@@ -1,0 +1,343 @@
+"""Both ways between the customer's thread and the ticket's staff thread.
+
+Towards staff: everything, in order, also before a claim. Towards the customer: only what an agent orders, by the Reply
+button or `!reply `; everything else in the staff thread is internal. Nothing here reads an internal note.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from adapters.port import FileRef, MessageDeleted, MessageEdited, MessageReceived
+from handoff import claim, escalation, priority
+from handoff import ticket as tickets
+from handoff.facts import InThread, Line, Preview, PreviewState, Relayed
+from handoff.model import Case, Decision, Link, Mark, Phase, Said, Say, Unsay, Update, Withdraw
+from handoff.policy import Policy, is_staff
+from handoff.turn import Turn
+
+REPLY_CHARACTERS = 12_000
+_ORDER = re.compile(r"!(\w+)(?:\s+|$)")
+_SLOT = re.compile(r"\{(\w+)\}")
+_GIVEN = re.compile(r"(\w+)=(?:\"([^\"]*)\"|(\S+))")
+
+
+# --- towards staff ------------------------------------------------------------------------------------------
+
+
+def customer_wrote(t: Turn, event: MessageReceived, lines: tuple[Said, ...]) -> Decision:
+    """A message in a conversation that people have: into the staff thread, in order."""
+    ticket = t.ticket
+    if lines and lines[0].who == "customer":
+        if ticket.state == tickets.PENDING:
+            t.move("customer", waiting_since=t.now, reminded_at=None)
+        elif ticket.waiting_since is None:
+            t.edit(waiting_since=t.now)
+        _reconsider(t, event)
+    for line in lines:
+        mirror(t, line, event)
+    if t.case.phase == Phase.DESK:
+        t.add(Mark(event.ref, "eyes"))
+    return t.done("relay", f"into the staff thread of {ticket.id}")
+
+
+def mirror(t: Turn, line: Said, event: MessageReceived) -> None:
+    """The copy of one line under the card, and the name by which edits find it."""
+    if line.ref is None:
+        return
+    number, ref = t.ticket.id, line.ref
+    t.staff(InThread(line, event.unsupported), f"{number}/in/{ref.id}", files=line.files)
+    t.add(Link(f"{number}/from/{ref.id}", ref))
+
+
+def _reconsider(t: Turn, event: MessageReceived) -> None:
+    """New words may make it more urgent; never less."""
+    fired = t.known.fired
+    if not fired:
+        return
+    tier = t.policy.tier(t.case.customer)
+    level, reason = priority.assess(
+        event.text, "P3", fired, tier.floor if tier is not None else "", t.known.sentiment
+    )
+    if level < t.ticket.priority:
+        claim.prioritise(t, level, reason)
+    if t.known.sentiment not in ("", "neutral", t.ticket.sentiment):
+        t.edit(sentiment=t.known.sentiment)
+    names = {f.trigger for f in fired}
+    if "abuse" in names and t.case.phase == Phase.DESK:
+        t.change(phase=Phase.MUTED, muted_until=t.now + t.policy.mute_seconds)
+        minutes = str(round(t.policy.mute_seconds / 60))
+        t.say(Line("customer.boundary", {"minutes": minutes, "ticket": t.ticket.id}))
+    t.rule("triggers", ", ".join(sorted(names)))
+
+
+# --- towards the customer -----------------------------------------------------------------------------------
+
+
+def staff_said(t: Turn, event: MessageReceived) -> Decision:
+    """A message in the staff thread: an order that begins with `!`, or an internal note that nobody relays."""
+    order = _ORDER.match(event.text)
+    if order is None:
+        return t.ignore("internal note")
+    if not is_staff(event.actor):
+        return t.no("refused.staff_only", "an order by somebody who is no agent", verb="reply")
+    if f"order/{event.ref.id}" in t.case.counters:
+        return t.ignore("this order was carried out already")
+    rest = event.text[order.end() :]
+    match order.group(1).lower():
+        case "reply":
+            return reply(t, rest, event.files, event)
+        case "canned":
+            return canned(t, rest, event)
+        case other:
+            return t.no("refused.unknown_order", f"!{other} is no order", verb=other, order=other)
+
+
+def reply(
+    t: Turn, text: str, files: tuple[FileRef, ...] = (), order: MessageReceived | None = None
+) -> Decision:
+    """Send a reply to the customer after the undo window, and show staff exactly what is sent."""
+    refused = t.refused("reply") or _unfit_reply(t)
+    if refused is not None:
+        return refused
+    text = text.strip()
+    if not text and not files:
+        return t.no("refused.empty", "an empty reply", verb="reply")
+    open_slots = slots_in(text, t.policy)
+    if open_slots:
+        slots = ", ".join(f"{{{s}}}" for s in open_slots)
+        return t.no("refused.unfilled", f"unfilled: {slots}", verb="reply", slots=slots)
+    if len(text) > REPLY_CHARACTERS:
+        return t.no("refused.long", "a reply that is too long", verb="reply", limit=str(REPLY_CHARACTERS))
+    _send(t, text, files, order)
+    return t.done("reply", f"{t.actor.name or t.actor.id} replies on {t.ticket.id}")
+
+
+def _unfit_reply(t: Turn) -> Decision | None:
+    ticket = t.case.ticket
+    if ticket is None:
+        return t.no("refused.no_ticket", "a reply without a ticket", verb="reply")
+    if not ticket.is_open:
+        return t.no("refused.state", f"a reply on a {ticket.state} ticket", verb="reply")
+    return None
+
+
+def _send(t: Turn, text: str, files: tuple[FileRef, ...], order: MessageReceived | None) -> None:
+    if t.ticket.assignee is None:
+        claim.take(t, t.actor)
+    elif t.case.phase != Phase.HUMAN:
+        t.take_over()
+    n = t.count("reply")
+    number, name = t.ticket.id, t.public(t.actor.name)
+    t.remember("agent", name, text, order.ref if order is not None else None, files)
+    t.change(counters={**t.case.counters, "sent": int(t.now * 1000)})
+    if order is not None:
+        t.change(counters={**t.case.counters, f"order/{order.ref.id}": n})
+        t.add(Link(f"{number}/order/{order.ref.id}", order.ref))
+    delay = t.policy.undo_seconds
+    t.add(
+        Say(
+            t.case.place,
+            Relayed(text, name, files),
+            "customer",
+            "agent",
+            f"{number}/out/{n}",
+            speaking_as=name,
+            files=files,
+            delay=delay,
+        )
+    )
+    count_reply(t)
+    t.staff(preview(t, n, text, "waiting" if delay > 0 else "sent"), f"{number}/preview/{n}")
+
+
+def count_reply(t: Turn) -> None:
+    """A person has answered: the first response clock stops, and it is the customer's turn."""
+    t.move(
+        "reply",
+        first_response_at=t.ticket.first_response_at or t.now,
+        replied_at=t.now,
+        waiting_since=None,
+        reminded_at=None,
+    )
+
+
+def preview(t: Turn, n: int, text: str, state: PreviewState) -> Preview:
+    """What staff see of a reply."""
+    return Preview(
+        f"{_number(t)}.{n}",
+        text,
+        t.case.customer.name or t.case.customer.id,
+        t.public(t.actor.name),
+        t.policy.undo_seconds,
+        state,
+    )
+
+
+def undo(t: Turn, n: int) -> Decision:
+    """Take back the last reply while its window is open: nothing is delivered."""
+    refused = t.refused("undo")
+    if refused is not None:
+        return refused
+    counters = t.case.counters
+    sent = counters.get("sent", 0) / 1000
+    if (
+        t.case.ticket is None
+        or n < 1
+        or counters.get("reply", 0) != n
+        or t.now - sent > t.policy.undo_seconds
+    ):
+        return t.no("refused.undo_late", "the undo window is over", verb="undo")
+    said = list(t.case.said)
+    at = next((i for i in range(len(said) - 1, -1, -1) if said[i].who == "agent"), None)
+    if at is None or said[at].deleted:
+        return t.no("refused.undo_late", "that reply was taken back already", verb="undo")
+    text = said[at].text
+    said[at] = replace(said[at], text="", deleted=True)
+    t.change(said=tuple(said))
+    take_reply_back(t, sent)
+    t.add(
+        Withdraw(f"{t.ticket.id}/out/{n}"),
+        Update(f"{t.ticket.id}/preview/{n}", preview(t, n, text, "undone")),
+    )
+    return t.done("undo", f"reply {n} was taken back before it was sent")
+
+
+def take_reply_back(t: Turn, sent: float) -> None:
+    """The reply did not happen: the clocks run as before."""
+    first = t.ticket.first_response_at
+    counted = first is not None and abs(first - sent) < 0.002  # noqa: PLR2004  kept in whole milliseconds
+    changes = {"first_response_at": None if counted else first, "waiting_since": t.now}
+    if tickets.may_move(t.ticket, "undo"):
+        t.move("undo", **changes)
+    else:
+        t.edit(**changes)
+
+
+# --- canned replies -----------------------------------------------------------------------------------------
+
+
+def canned(t: Turn, rest: str, order: MessageReceived | None = None) -> Decision:
+    """`!canned name slot=value …`: the team's own wording, sent like any reply."""
+    name, _, given = rest.strip().partition(" ")
+    if name not in t.policy.canned:
+        names = ", ".join(sorted(t.policy.canned)) or "-"
+        return t.no(
+            "refused.no_canned", f"no canned reply {name!r}", verb="reply", order=name or "-", names=names
+        )
+    values = {k: quoted or bare for k, quoted, bare in _GIVEN.findall(given)}
+    return reply(t, expanded(t, t.policy.canned[name], values), (), order)
+
+
+def expanded(t: Turn, text: str, given: dict[str, str]) -> str:
+    """A canned text with the slots that are known filled in; the rest stay visible."""
+    ticket = t.case.ticket
+    known = {
+        "customer": t.case.customer.name,
+        "agent": t.public(t.actor.name),
+        "ticket": ticket.id if ticket is not None else "",
+        "subject": ticket.subject if ticket is not None else "",
+        "bot": t.policy.name,
+        **given,
+    }
+    return _SLOT.sub(lambda m: known.get(m.group(1)) or m.group(), text)
+
+
+def slots_in(text: str, policy: Policy) -> tuple[str, ...]:
+    """Slots of canned replies that still stand in a text that is about to be sent."""
+    if "{" not in text:
+        return ()
+    slots = {s for body in policy.canned.values() for s in _SLOT.findall(body)}
+    return tuple(dict.fromkeys(s for s in _SLOT.findall(text) if s in slots))
+
+
+# --- edits and deletions --------------------------------------------------------------------------------------
+
+
+def edited(t: Turn, event: MessageEdited) -> Decision:
+    """Somebody changed a message: so does its copy."""
+    n = t.case.counters.get(f"order/{event.ref.id}", 0)
+    index = _index(t.case, event.ref.id)
+    if n and index is not None:
+        return _order_edited(t, event, n, index)
+    if index is None:
+        return t.ignore("an edit of something that was not relayed")
+    line = t.case.said[index]
+    if line.text == event.text and line.files == event.files:
+        return t.ignore("the edit changed no word")
+    _rewrite(t, index, replace(line, text=event.text, files=event.files or line.files, edited=True))
+    return t.done("edit", "the copy follows the edit")
+
+
+def _order_edited(t: Turn, event: MessageEdited, n: int, index: int) -> Decision:
+    order = _ORDER.match(event.text)
+    if order is None or order.group(1).lower() != "reply":
+        return t.no("refused.still_sent", "the order is gone but the reply stays", verb="reply")
+    text, line = event.text[order.end() :].strip(), t.case.said[index]
+    if text == line.text or not text or line.deleted:
+        return t.ignore("the edit changed no word")
+    if open_slots := slots_in(text, t.policy):
+        slots = ", ".join(f"{{{s}}}" for s in open_slots)
+        return t.no("refused.unfilled", f"unfilled: {slots}", verb="reply", slots=slots)
+    said = list(t.case.said)
+    said[index] = replace(line, text=text, edited=True)
+    t.change(said=tuple(said))
+    number = _number(t)
+    t.add(
+        Update(f"{number}/out/{n}", Relayed(text, line.name, line.files), "customer", speaking_as=line.name),
+        Update(f"{number}/preview/{n}", preview(t, n, text, "edited")),
+    )
+    return t.done("edit", f"reply {n} follows the edit")
+
+
+def deleted(t: Turn, event: MessageDeleted) -> Decision:
+    """Somebody deleted a message: its copy becomes a stub, a reply disappears."""
+    index = _index(t.case, event.ref.id)
+    if index is None or t.case.said[index].deleted:
+        return t.ignore("a deletion of something that was not relayed")
+    n = t.case.counters.get(f"order/{event.ref.id}", 0)
+    line = replace(t.case.said[index], text="", files=(), deleted=True)
+    if not n:
+        _rewrite(t, index, line)
+        return t.done("delete", "the copy says that its author deleted it")
+    said = list(t.case.said)
+    said[index] = line
+    t.change(said=tuple(said))
+    number = _number(t)
+    t.add(
+        Withdraw(f"{number}/out/{n}"),
+        Unsay(f"{number}/out/{n}", "customer"),
+        Update(f"{number}/preview/{n}", preview(t, n, "", "deleted")),
+    )
+    return t.done("delete", f"reply {n} was deleted on both sides")
+
+
+def _rewrite(t: Turn, index: int, line: Said) -> None:
+    """Change a line of the conversation, and the copy that staff see."""
+    said = list(t.case.said)
+    said[index] = line
+    t.change(said=tuple(said))
+    ticket = t.case.ticket
+    if ticket is None or line.ref is None:
+        return
+    if line.at > ticket.opened_at:
+        t.add(Update(f"{ticket.id}/in/{line.ref.id}", InThread(line)))
+    else:
+        t.add(Update(f"{ticket.id}/transcript", escalation.transcript(t)))
+
+
+def _number(t: Turn) -> str:
+    """The ticket whose thread that happened in; an order may be older than the present ticket."""
+    if t.known.anchor.startswith("T-"):
+        return t.known.anchor.partition("/")[0]
+    return t.case.ticket.id if t.case.ticket is not None else "T-0"
+
+
+def _index(case: Case, message: str) -> int | None:
+    """Where in the conversation that message stands."""
+    for i in range(len(case.said) - 1, -1, -1):
+        ref = case.said[i].ref
+        if ref is not None and ref.id == message:
+            return i
+    return None

@@ -1,0 +1,235 @@
+"""One decision in the making: the case as it becomes, the effects in order, the trace of rules.
+
+`done` adds what always follows from a changed ticket: the card says the new state, and the timers are those that the
+state asks for. So no rule can forget either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from adapters.port import Actor, FileRef, Inbound, MessageReceived, MsgRef, Place
+from handoff import clock
+from handoff import ticket as tickets
+from handoff.facts import Card, Line
+from handoff.model import (
+    Cancel,
+    Case,
+    Decision,
+    Effect,
+    Fact,
+    Keep,
+    Known,
+    Open,
+    Phase,
+    Said,
+    Say,
+    Thread,
+    Ticket,
+    Update,
+    Wake,
+    Whisper,
+)
+from handoff.policy import Policy, refusal
+
+REMEMBERED = 200  # lines of one conversation that the case keeps; older ones are in the journal
+SILENT = frozenset({Phase.DESK, Phase.HUMAN, Phase.MUTED})  # the bot says nothing of its own here
+
+
+class Turn:
+    """What rules work on. Created per event by `decide`, and never kept."""
+
+    __slots__ = ("before", "case", "effects", "event", "known", "now", "policy", "trace")
+
+    def __init__(self, case: Case, event: Inbound, known: Known, now: float, policy: Policy) -> None:
+        self.case = self.before = case
+        self.event = event
+        self.known = known
+        self.now = now
+        self.policy = policy
+        self.effects: list[Effect] = []
+        self.trace: list[tuple[str, str]] = []
+
+    # --- reading ---
+
+    @property
+    def ticket(self) -> Ticket:
+        """The ticket, where there certainly is one."""
+        assert self.case.ticket is not None
+        return self.case.ticket
+
+    @property
+    def actor(self) -> Actor:
+        """Who caused this; the customer where the process itself did."""
+        return self.event.actor or self.case.customer
+
+    @property
+    def language(self) -> str:
+        return self.case.language or self.policy.language
+
+    @property
+    def card(self) -> Thread:
+        """The card's thread."""
+        return Thread(f"{self.ticket.id}/card")
+
+    @property
+    def open_ticket(self) -> Ticket | None:
+        ticket = self.case.ticket
+        return ticket if ticket is not None and ticket.is_open else None
+
+    def public(self, name: str) -> str:
+        """How an agent is called where the customer can read it."""
+        return self.policy.public_name if self.policy.anonymous else name or self.policy.public_name
+
+    # --- changing ---
+
+    def change(self, **changes: Any) -> None:
+        self.case = replace(self.case, **changes)
+
+    def edit(self, **changes: Any) -> None:
+        """Change the ticket."""
+        self.case = replace(self.case, ticket=replace(self.ticket, **changes))
+
+    def move(self, move: str, **changes: Any) -> None:
+        """Make a legal move of the ticket."""
+        self.case = replace(
+            self.case, ticket=tickets.moved(self.ticket, move, self.now, self.policy, **changes)
+        )
+
+    def take_over(self, **changes: Any) -> None:
+        """A person has stepped in: from this commit on, nothing that the bot has queued is delivered."""
+        self.change(
+            epoch=self.case.epoch + 1, phase=Phase.HUMAN, collecting=None, clarify_options=(), **changes
+        )
+
+    def count(self, name: str) -> int:
+        """The next number of its kind in this conversation."""
+        number = self.case.counters.get(name, 0) + 1
+        self.change(counters={**self.case.counters, name: number})
+        return number
+
+    def remember(
+        self,
+        who: Literal["customer", "bot", "agent", "other"],
+        name: str,
+        text: str,
+        ref: MsgRef | None = None,
+        files: tuple[FileRef, ...] = (),
+    ) -> Said:
+        """Put a line into the conversation."""
+        line = Said(who, name, text, self.now, ref, files)
+        self.change(said=(*self.case.said[-REMEMBERED + 1 :], line))
+        return line
+
+    # --- effects ---
+
+    def add(self, *effects: Effect) -> None:
+        self.effects.extend(effects)
+
+    def rule(self, name: str, found: str) -> None:
+        """Put a line into the trace: a rule and what it found."""
+        self.trace.append((name, found))
+
+    def opening(self) -> bool:
+        """Is this the first thing that the customer hears from the bot? Then it says that it is one."""
+        if self.case.disclosed:
+            return False
+        self.change(disclosed=True)
+        return True
+
+    def say(self, what: Fact, anchor: str = "") -> None:
+        """The bot says something to the customer."""
+        self._open_thread()
+        self.add(Say(self.case.place, what, "customer", "bot", anchor))
+
+    def notify(self, what: Fact, anchor: str = "") -> None:
+        """A line to the customer that a person's act caused; no epoch holds it back."""
+        self._open_thread()
+        self.add(Say(self.case.place, what, "customer", "notice", anchor))
+
+    def staff(
+        self, what: Fact, anchor: str = "", to: Place | Thread | None = None, files: tuple[FileRef, ...] = ()
+    ) -> None:
+        """Something into the ticket's staff thread (or to `to`)."""
+        self.add(Say(to or self.card, what, "staff", "notice", anchor, files=files))
+
+    def whisper(self, key: str, /, *, buttons: tuple[tuple[str, str], ...] = (), **values: str) -> None:
+        """A sentence to whoever caused this, for them alone."""
+        self.tell(Line(key, values, buttons=buttons))
+
+    def tell(self, what: Fact) -> None:
+        if self.event.actor is not None:
+            self.add(Whisper(self.event.actor, what, self.event.place, must_arrive=True))
+
+    def keep(self, kind: str, key: str, /, **values: Any) -> None:
+        self.add(Keep(kind, key, values))
+
+    def _open_thread(self) -> None:
+        event, case = self.event, self.case
+        if case.thread_open or not (isinstance(event, MessageReceived) and event.is_root):
+            return
+        if event.place.conversation != case.place.conversation:
+            return
+        title = event.title or event.text.strip().split("\n", 1)[0] or self.policy.name
+        self.add(Open(event.ref, title[:80], "customer"))
+        self.change(thread_open=True, origin=case.origin or event.ref)
+
+    # --- ending ---
+
+    def refused(self, verb: str) -> Decision | None:
+        """The refusal, when whoever caused this may not do `verb` here."""
+        key = refusal(self.event.actor, verb, self.case, self.policy)
+        return self.no(key, f"{verb}: not allowed", verb=verb) if key else None
+
+    def no(self, key: str, why: str, /, **values: str) -> Decision:
+        """Nothing changes, and whoever waits is told why."""
+        ticket = self.before.ticket
+        self.case, self.effects = self.before, []
+        at: float | None = None
+        words = {"ticket": "", "state": "", "name": "", "verb": "", **values}
+        words["verb"] = self.policy.phrase(f"button.{words['verb']}", self.language)
+        if ticket is not None:
+            words["ticket"], at = ticket.id, ticket.claimed_at
+            words["state"] = self.policy.phrase(f"state.{ticket.state}", self.language)
+            if ticket.assignee is not None:
+                words["name"] = ticket.assignee.name or ticket.assignee.id
+        self.tell(Line(key, words, at=at))
+        return Decision(self.case, tuple(self.effects), why, "refuse", tuple(self.trace))
+
+    def ignore(self, why: str) -> Decision:
+        """Nothing follows. What was remembered stays."""
+        return self.done("ignore", why)
+
+    def done(self, kind: str, why: str) -> Decision:
+        """The decision, with the card and the timers that follow from the ticket's new state."""
+        old, new = self.before.ticket, self.case.ticket
+        if new is not None and new is not old:
+            if old is not None and old.number == new.number:
+                self.edit(revision=new.revision + 1)
+                self.add(Update(f"{new.id}/card", self.card_fact()))
+            self._set_timers(old, new)
+        return Decision(self.case, tuple(self.effects), why, kind, tuple(self.trace))
+
+    def card_fact(self) -> Card:
+        """The card as it should look now."""
+        ticket, policy = self.ticket, self.policy
+        names = (*ticket.fields, *ticket.private_fields)
+        return Card(
+            ticket,
+            self.case.customer,
+            self.case.place.channel,
+            tickets.buttons(ticket),
+            {n: policy.fields[n].label for n in names if n in policy.fields},
+            policy.category(ticket.category).title or ticket.category,
+        )
+
+    def _set_timers(self, old: Ticket | None, new: Ticket) -> None:
+        if clock.signature(old) == clock.signature(new):
+            return
+        had, wants = clock.timers(old, self.policy), clock.timers(new, self.policy)
+        self.effects.extend(wake for name, wake in wants.items() if had.get(name) != wake)
+        self.effects.extend(Cancel(name) for name in had if name not in wants)
+
+    def wake(self, timer: str, at: float, why: str) -> None:
+        self.add(Wake(timer, at, self.ticket.id, why))
