@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Literal
 
+import aiohttp
 import discord
 
 from adapters.discord_check import check
@@ -248,7 +249,7 @@ class DiscordAdapter:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
-        if self._failure and not self._failure.done():
+        if self._failure and not self._failure.done() and not self._closing:
             self._failure.set_exception(error)
 
     async def _connected(self, sink: Sink, *, fresh: bool) -> None:
@@ -264,7 +265,7 @@ class DiscordAdapter:
         try:
             if await sync(http, app, self.settings.guild):
                 log.info("commands registered")
-        except discord.HTTPException as error:
+        except (discord.DiscordException, aiohttp.ClientError, OSError, RuntimeError) as error:
             # The bot answers without commands too; `firstline check` names the cause.
             log.warning("commands not registered: %s", translate(error))
 

@@ -1,0 +1,283 @@
+"""Connecting, losing the connection, catching up: the real discord.py against a gateway that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adapters.discord import DiscordAdapter
+from adapters.port import AdapterFatal, Mark, Place, Unavailable
+from tests.discord_server import DiscordServer
+from tests.discord_sink import QUICK, RecordingSink, connected, running, settings_for
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[DiscordServer]:
+    async with DiscordServer.running() as running:
+        yield running
+
+
+@pytest.fixture
+def sink() -> RecordingSink:
+    return RecordingSink()
+
+
+async def fails(server: DiscordServer, sink: RecordingSink, **more) -> BaseException:
+    """What `run` raises, within five seconds."""
+    async with asyncio.timeout(5):
+        with pytest.raises(Exception) as caught:  # noqa: PT012
+            await DiscordAdapter(settings_for(server, **more)).run(sink)
+    return caught.value
+
+
+async def test_8_a_bad_token_is_fatal_and_says_what_to_click(server, sink):
+    error = await fails(server, sink, token="wrong")
+    assert isinstance(error, AdapterFatal)
+    assert "Reset Token" in str(error)
+
+
+async def test_8_a_missing_intent_is_fatal_and_says_what_to_click(server, sink):
+    server.world.app["flags"] = 0
+    error = await fails(server, sink)
+    assert isinstance(error, AdapterFatal)
+    assert "Message Content Intent" in str(error)
+
+
+@pytest.mark.parametrize("code", [4004, 4010, 4011, 4012, 4013, 4014])
+async def test_8_every_fatal_close_code_is_fatal(server, sink, code):
+    server.gateway.close_next = code
+    error = await fails(server, sink)
+    assert isinstance(error, AdapterFatal)
+
+
+async def test_7_a_refused_first_connection_is_retried_with_a_new_client(server, sink):
+    """§7.7: discord.py itself dies of an AttributeError here."""
+    server.gateway.refuse = 1
+    adapter = DiscordAdapter(settings_for(server))
+    # discord.py retries once by itself, and that is where it dies.
+    with pytest.raises(Unavailable):
+        await adapter.run(sink)
+    task = asyncio.create_task(adapter.run(sink))
+    await sink.connected()
+    await adapter.close(2)
+    await task
+
+
+async def test_a_dead_api_is_worth_a_new_try(server, sink):
+    await server.stop()
+    error = await fails(server, sink)
+    assert not isinstance(error, AdapterFatal)
+
+
+async def test_an_interactions_endpoint_address_is_fatal(server, sink):
+    server.world.app["interactions_endpoint_url"] = "https://example.com/discord"
+    error = await fails(server, sink)
+    assert isinstance(error, AdapterFatal)
+    assert "Interactions Endpoint URL" in str(error)
+
+
+async def test_the_last_identifies_of_the_day_are_not_spent(server, sink):
+    server.gateway.budget["remaining"] = 3
+    error = await fails(server, sink)
+    assert isinstance(error, Unavailable)
+    assert server.gateway.identifies == []
+
+
+async def test_only_the_needed_intents_are_asked_for(server, sink):
+    async with connected(server, sink):
+        pass
+    (identify,) = server.gateway.identifies
+    assert identify["intents"] == 1 << 0 | 1 << 1 | 1 << 9 | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 15
+
+
+async def test_without_the_members_intent_it_is_not_asked_for(server, sink):
+    server.world.app["flags"] = 1 << 18
+    async with connected(server, sink):
+        pass
+    assert not server.gateway.identifies[0]["intents"] & 1 << 1
+
+
+async def test_mention_only_without_message_content(server, sink):
+    server.world.app["flags"] = 0
+    ann = server.add_user("ann")
+    async with connected(server, sink, message_content=False):
+        await server.user_says("help", ann, "not for us")
+        await server.user_says("help", ann, f"<@{server.bot}> for us")
+        await sink.event("message", 2)
+    assert [e.text for e in sink.of("message")] == ["", "for us"]
+
+
+@pytest.mark.parametrize("compress", [False, True])
+async def test_9_a_reconnect_request_is_followed_by_resume_without_loss(server, sink, compress):
+    """§7.9: op 7, RESUME with the sequence, what was missed is replayed once."""
+    server.gateway.compress = compress
+    ann = server.add_user("ann")
+    async with connected(server, sink):
+        await server.user_says("help", ann, "one")
+        await sink.event("message")
+        await server.gateway.reconnect()
+        await server.user_says("help", ann, "two")
+        await server.until(lambda: server.gateway.resumes)
+        await sink.connected(2)
+        await server.user_says("help", ann, "three")
+        await sink.event("message", 3)
+    assert [e.text for e in sink.of("message")] == ["one", "two", "three"]
+    assert len(server.gateway.identifies) == 1
+    assert server.gateway.resumes[0]["seq"] >= 3
+
+
+async def test_10_a_lost_session_is_caught_up_and_the_missed_message_arrives_once(server, sink):
+    """§7.10: op 9 false, new IDENTIFY, the message in the gap is never replayed by Discord."""
+    ann = server.add_user("ann")
+    first = await server.user_says("help", ann, "known")
+    sink.places = [Mark(Place("discord", server.guild, server.id_of("help")), first)]
+    async with connected(server, sink):
+        async with server.offline():
+            missed = await server.user_says("help", ann, "missed")
+        await sink.connected(2)
+        await server.user_says("help", ann, "live")
+        await sink.event("message", 2)
+    messages = sink.of("message")
+    assert [(e.text, e.catchup) for e in messages] == [("missed", True), ("live", False)]
+    assert messages[0].ref.id == missed
+    assert messages[0].place.thread == missed
+    assert sink.repeats == 0
+    assert sink.caught_up == 2
+
+
+async def test_op_9_alone_starts_anew(server, sink):
+    async with connected(server, sink):
+        await server.gateway.invalidate(resumable=False)
+        await sink.connected(2)
+    assert len(server.gateway.identifies) == 2
+
+
+@pytest.mark.parametrize("code", [1000, 4000, 4007, 4009])
+async def test_an_ordinary_close_is_resumed(server, sink, code):
+    async with connected(server, sink):
+        await server.gateway.close_all(code)
+        await sink.connected(2)
+    assert len(server.gateway.resumes) == 1
+
+
+async def test_a_resume_after_a_long_silence_asks_for_what_was_missed(server, sink):
+    timing = dataclasses.replace(QUICK, gap=-1.0)
+    async with connected(server, sink, timing=timing):
+        await server.gateway.close_all(4000)
+        await sink.connected(2)
+    assert sink.caught_up == 2
+
+
+async def test_catch_up_reads_pages_new_threads_and_posts_and_skips_machines(server, sink):
+    ann = server.add_user("ann")
+    start = await server.user_says("help", ann, "known")
+    thread = await server.user_starts_thread("help", ann, "open conversation")
+    said = await server.user_says(thread, ann, "said")
+    forum_start = server.world.snowflake()
+    for number in range(120):
+        await server.user_says("help", ann, f"m{number}")
+    await server.webhook_says("help", "noise")
+    await server.user_says(thread, ann, "in the thread")
+    post = await server.user_posts("forum", ann, "Invoice", "where?", tags=["billing"])
+    help_, forum = server.id_of("help"), server.id_of("forum")
+    sink.places = [
+        Mark(Place("discord", server.guild, help_), start),
+        Mark(Place("discord", server.guild, help_, thread), said),
+        Mark(Place("discord", server.guild, forum, None, "forum"), forum_start),
+        Mark(Place("discord", server.guild, server.id_of("general"))),
+        Mark(Place("discord", server.guild, help_, start), start),  # a question whose thread was never made
+    ]
+    async with connected(server, sink):
+        pass
+    texts = [e.text for e in sink.of("message")]
+    # The thread began after the channel's mark too: its messages are found twice and kept once.
+    assert texts[:120] == [f"m{n}" for n in range(120)]
+    assert texts[120:] == ["said", "in the thread", "where?"]
+    opened = sink.of("message")[-1]
+    assert (opened.place.thread, opened.title, opened.tags) == (post, "Invoice", ("billing",))
+    assert all(e.catchup and e.actor.name == "ann" for e in sink.of("message"))
+    assert len([c for c in server.calls if "/members/" in c.path]) <= 4
+
+
+async def test_catch_up_stops_at_its_limit(server, sink):
+    ann = server.add_user("ann")
+    start = await server.user_says("help", ann, "known")
+    for number in range(7):
+        await server.user_says("help", ann, f"m{number}")
+    async with connected(server, sink) as adapter:
+        mark = Mark(Place("discord", server.guild, server.id_of("help")), start)
+        found = [e.text async for e in adapter.catch_up(mark, 5)]
+    assert found == ["m0", "m1", "m2", "m3", "m4"]
+
+
+async def test_what_cannot_be_recorded_ends_the_run_and_comes_with_the_next(server, sink):
+    """§7.15: a full disk; nothing is acknowledged as known, catch-up brings it."""
+    ann = server.add_user("ann")
+    start = await server.user_says("help", ann, "known")
+    sink.places = [Mark(Place("discord", server.guild, server.id_of("help")), start)]
+    async with running(server, sink) as (adapter, task):
+        await sink.connected()
+        sink.broken = True
+        await server.user_says("help", ann, "while the disk is full")
+        with pytest.raises(OSError, match="disk full"):
+            await task
+        sink.broken = False
+        again = asyncio.create_task(adapter.run(sink))
+        await sink.event("message")
+        await adapter.close(2)
+        await again
+    assert [e.text for e in sink.of("message")] == ["while the disk is full"]
+
+
+async def test_two_adapters_one_after_the_other_leave_no_trace_in_the_library(server, sink):
+    import discord
+
+    base, gateway = discord.http.Route.BASE, str(discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY)
+    async with connected(server, sink):
+        pass
+    async with DiscordServer.running() as other:
+        async with connected(other, RecordingSink()):
+            pass
+        assert len(other.gateway.identifies) == 1
+    assert (discord.http.Route.BASE, str(discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY)) == (base, gateway)
+    assert base == "https://discord.com/api/v10"
+
+
+async def test_a_gateway_of_ones_own(server, sink):
+    address, server.gateway.url = server.gateway.url, "ws://127.0.0.1:1/nowhere"
+    async with connected(server, sink, gateway=address):
+        pass
+    assert len(server.gateway.identifies) == 1
+
+
+async def test_the_sharded_client_works_too(server, sink):
+    ann = server.add_user("ann")
+    async with connected(server, sink, sharded=True):
+        await server.user_says("help", ann, "hello")
+        await sink.event("message")
+    assert server.gateway.identifies[0]["shard"] == [0, 1]
+
+
+async def test_close_before_run_returns_nothing_left_behind(server, sink):
+    async with running(server, sink) as (adapter, task):
+        await sink.connected()
+        await adapter.close(2)
+        await task
+        assert sink.states[-1][0] == "stopped"
+        with pytest.raises(Unavailable):
+            await adapter.reconcile(None, 0, "k", 0)  # type: ignore[arg-type]
+
+
+async def test_74_commands_are_registered_only_when_they_changed(server, sink):
+    async with connected(server, sink):
+        pass
+    again = RecordingSink()
+    async with connected(server, again):
+        await server.until(lambda: len([c for c in server.calls if c.path.endswith("/commands")]) >= 3)
+    assert server.world.command_writes == 1
+    server.world.commands[0]["options"].pop()
+    async with connected(server, RecordingSink()):
+        await server.until(lambda: server.world.command_writes == 2)
