@@ -1,0 +1,228 @@
+"""`firstline eval` and `calibrate`: how often is it right, and does it know when it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bot import shell_output as out
+from bot import wording
+from bot.asking import Asker, opened
+from bot.config import Config
+from handoff.model import Decision, Known, Say
+from knowledge.evaluate import Report, evaluate_rows, read_labelled
+from knowledge.library import KnowledgeError, Library
+from knowledge.passage import Complaint
+
+FAILED_SHOWN = 40
+CASE_KEYS = {"question", "expected", "decision", "asks", "reason", "never_say", "says"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One case of a YAML file: what was expected, what happened, and what would mend it."""
+
+    question: str
+    expected: str
+    actual: str
+    fix: str
+
+    @property
+    def ok(self) -> bool:
+        return not self.fix
+
+
+async def evaluate_file(
+    config: Config, file: Path, *, expected_column: str, report: Path | None, json: bool
+) -> int:
+    """Exit code 1 when a case fails that states its decision (CSV) or any case fails (YAML)."""
+    async with opened(config) as library:
+        if file.suffix in (".yaml", ".yml"):
+            judged = await judge_cases(config, library, read_cases(file))
+            return show_cases(judged, report, json=json)
+        rows = read_labelled(file, expected_column=expected_column)
+        with out.progress() as step:
+            result = await evaluate_rows(
+                library, rows, progress=lambda done, total: step("asking", done, total)
+            )
+        if any(row.decision for row in rows):
+            result = await with_decisions(config, library, result, [row.decision for row in rows])
+    if json:
+        out.as_json(result.to_json())
+    else:
+        show_report(result)
+    if report is not None:
+        from bot.evaluation_report import write
+
+        write(report, result, file.name)
+        out.errors.print(f"report written to {report}")
+    stated = {row.question: row.decision for row in rows if row.decision}
+    return 1 if any(case.question in stated and not case.ok for case in result.cases) else 0
+
+
+async def with_decisions(config: Config, library: Library, report: Report, wanted: Sequence[str]) -> Report:
+    """Where a row states a decision, judge the bot's own (triggers and levels included), not the bare threshold."""
+    asker = Asker(config, library)
+    await asker.prepare()
+    cases = []
+    for case, decision in zip(report.cases, wanted, strict=True):
+        if not decision:
+            cases.append(case)
+            continue
+        made, _, _ = await asker.decide(case.question)
+        ok = made.kind == decision and (decision != "answer" or case.top == case.expected)
+        cases.append(replace(case, decision=made.kind, ok=ok))
+    return replace(report, cases=tuple(cases))
+
+
+# --- YAML cases ------------------------------------------------------------------------------------------------
+
+
+def read_cases(file: Path) -> list[Mapping[str, Any]]:
+    """The cases of a YAML file; complaints with file and number of the case for whatever does not fit."""
+    try:
+        loaded = yaml.safe_load(file.read_text("utf-8")) or []
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise KnowledgeError([Complaint(str(file), 0, f"cannot be read: {error}")]) from error
+    cases = loaded.get("cases", []) if isinstance(loaded, dict) else loaded
+    complaints = []
+    for number, case in enumerate(cases, 1):
+        if not isinstance(case, dict) or not case.get("question"):
+            complaints.append(Complaint(str(file), 0, f"case {number}: needs a question"))
+        elif unknown := set(case) - CASE_KEYS:
+            complaints.append(
+                Complaint(str(file), 0, f"case {number}: unknown key {', '.join(sorted(unknown))}")
+            )
+    if complaints or not cases:
+        raise KnowledgeError(complaints or [Complaint(str(file), 0, "no cases in this file")])
+    return list(cases)
+
+
+async def judge_cases(config: Config, library: Library, cases: Sequence[Mapping[str, Any]]) -> list[Judged]:
+    asker = Asker(config, library)
+    await asker.prepare()
+    texts = wording.load_texts(config.wording)
+    judged = []
+    with out.progress() as step:
+        for number, case in enumerate(cases, 1):
+            decision, known, _ = await asker.decide(str(case["question"]))
+            judged.append(judge(case, decision, known, said(decision, texts, config.bot.language)))
+            step("cases", number, len(cases))
+    return judged
+
+
+def said(decision: Decision, texts: Any, language: str) -> str:
+    """Everything that the customer would read."""
+    says = [e for e in decision.effects if isinstance(e, Say) and e.audience == "customer"]
+    contents = [wording.word(e.what, decision.case.language or language, texts) for e in says]
+    return "\n".join(
+        "".join(span.text for span in item) for c in contents for block in c.body for item in block.items
+    )
+
+
+def judge(case: Mapping[str, Any], decision: Decision, known: Known, text: str) -> Judged:
+    """Compare one decision with what the case expects; the first difference names the fix."""
+    hits = known.found[0].hits if known.found else ()
+    top = hits[0].topic if hits else ""
+    trigger = known.fired[0].trigger if known.fired else ""
+    expected, wanted = str(case.get("expected") or ""), str(case.get("decision") or "")
+    never = case.get("never_say") or []
+    forbidden = [
+        w for w in ([never] if isinstance(never, str) else never) if str(w).casefold() in text.casefold()
+    ]
+    fix = ""
+    if forbidden:
+        fix = f"it says {forbidden[0]!r}; take it out of {top}"
+    elif wanted and decision.kind != wanted:
+        fix = _fix_decision(wanted, decision, top, trigger)
+    elif expected and wanted in ("answer", "draft") and top != expected:
+        fix = f"add this wording to the questions of {expected}; {top or 'nothing'} came first"
+    elif case.get("reason") and case["reason"] != trigger:
+        fix = f"add this wording to the examples of trigger {case['reason']!r}"
+    elif case.get("says") and str(case["says"]).casefold() not in text.casefold():
+        fix = f"the answer does not say {case['says']!r}"
+    elif case.get("asks") and (
+        decision.case.collecting is None or case["asks"] not in decision.case.collecting.fields
+    ):
+        fix = f"add {case['asks']!r} to the fields of category {decision.case.category or 'general'!r}"
+    shown = " ".join(filter(None, (wanted, expected, str(case.get("reason") or ""))))
+    actual = " ".join(filter(None, (decision.kind, top, trigger)))
+    return Judged(str(case["question"]), shown, actual, fix)
+
+
+def _fix_decision(wanted: str, decision: Decision, top: str, trigger: str) -> str:
+    if decision.kind == "escalate" and trigger:
+        return f"trigger {trigger!r} fired: add this wording to its counter-examples if it should not"
+    if wanted == "answer":
+        return f"confidence is too low for {top or 'any topic'}: add this wording to the topic's questions"
+    if decision.kind == "answer":
+        return f"{top} answered: set its level, or add the case to its escalate_when"
+    return decision.why
+
+
+def show_cases(judged: Sequence[Judged], report: Path | None, *, json: bool) -> int:
+    failed = [j for j in judged if not j.ok]
+    if json:
+        out.as_json(
+            [
+                {"question": j.question, "expected": j.expected, "actual": j.actual, "ok": j.ok, "fix": j.fix}
+                for j in judged
+            ]
+        )
+    else:
+        rows = [["✓" if j.ok else "✗", j.question, j.expected, j.actual, j.fix] for j in judged]
+        out.table(["", "question", "expected", "actual", "fix"], rows)
+        out.say(f"{len(judged) - len(failed)} of {len(judged)} hold")
+    if report is not None:
+        from bot.evaluation_report import write_cases
+
+        write_cases(report, judged)
+    return 1 if failed else 0
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------
+
+
+def show_report(r: Report) -> None:
+    """A report for people."""
+
+    def number(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3f}"
+
+    out.table(
+        ["measure", "value", "meaning"],
+        [
+            ["questions", r.n, f"{r.in_scope} covered, {r.out_of_scope} not covered"],
+            ["hit@1", number(r.hit_at_1), "the right topic is on top (covered questions)"],
+            ["hit@5", number(r.hit_at_5), "it is among the first five"],
+            ["MRR", number(r.mrr), "mean of 1 / its rank"],
+            ["coverage", number(r.coverage), "share of all questions that are answered"],
+            ["precision", number(r.precision), "share of the answers that are right"],
+            ["not covered, kept quiet", number(r.oos_recall), "uncovered questions that are not answered"],
+            ["AUROC", number(r.auroc), "does confidence rank right above wrong"],
+            ["ECE", number(r.ece), "how far confidence is from the share that is right"],
+            [
+                "latency p50 / p99 ms",
+                f"{r.latency_ms['p50']:.1f} / {r.latency_ms['p99']:.1f}",
+                "embedding included",
+            ],
+        ],
+        f"snapshot {r.snapshot}, answered from confidence {r.threshold_answer:.2f} on",
+    )
+    failed = [case for case in r.cases if not case.ok]
+    if failed:
+        rows = [
+            [c.question, c.expected or "(not covered)", c.top, f"{c.confidence:.2f}", c.decision]
+            for c in failed[:FAILED_SHOWN]
+        ]
+        out.table(
+            ["question", "expected", "top", "confidence", "decision"],
+            rows,
+            f"{len(failed)} of {r.n} are not as expected",
+        )
+    if r.unknown_expected:
+        out.say("expected ids that this knowledge does not have: " + ", ".join(r.unknown_expected[:10]))

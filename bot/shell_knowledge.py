@@ -1,0 +1,171 @@
+"""`firstline knowledge …`: build, look at, search, lint, audit and roll back what the bot knows."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bot import shell_output as out
+from bot.config import Config
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="Configuration; default: config.toml if it is there.")
+]
+KnowledgeDir = Annotated[
+    Path | None, typer.Option("--knowledge", help="A folder of knowledge instead of the configured.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+knowledge = typer.Typer(
+    help="What the bot knows: build, status, search, lint, audit, rollback.", no_args_is_help=True
+)
+
+
+def _configured(config: Path | None, folder: Path | None) -> Config:
+    from bot.shell import configured
+
+    return configured(config, folder)
+
+
+@knowledge.command("build")
+def build(
+    config: ConfigFile = None,
+    folder: KnowledgeDir = None,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change; put nothing to use.")
+    ] = False,
+    force: Annotated[bool, typer.Option(help="Put it to use although golden cases fail.")] = False,
+    json: Json = False,
+) -> int:
+    """Read, lint, embed what is new, check golden cases, and put the snapshot to use. Complaints name file and line."""
+    return asyncio.run(_build(_configured(config, folder), dry=dry, force=force, json=json))
+
+
+async def _build(config: Config, *, dry: bool, force: bool, json: bool) -> int:
+    from bot.app import library_of
+    from bot.reload import failed_golden
+
+    library = library_of(config)
+    try:
+        before = await library.open()
+        with out.progress() as step:
+            built = await library.build(config.knowledge.paths, progress=step)
+        failed = await failed_golden(library, built.info.id, config.knowledge.golden)
+        refused = bool(failed) and not force
+        if not dry and not refused:
+            await library.activate(built.info.id)
+    finally:
+        library.close()
+    info = built.info
+    data = {
+        "snapshot": info.id, "previous": before.id if before else "", "activated": not dry and not refused,
+        "topics": info.topics, "passages": info.passages, "embedded": built.embedded, "reused": built.reused,
+        "seconds": dict(built.seconds), "notes": list(built.notes), "threshold_answer": info.threshold_answer,
+        "failed_golden": [{"question": g.question, "expected": g.expected, "got": g.got} for g in failed],
+        "changes": [str(change) for change in built.changes],
+    }  # fmt: skip
+    if json:
+        out.as_json(data)
+    else:
+        _show_build(data)
+    return 1 if refused else 0
+
+
+def _show_build(data: dict[str, Any]) -> None:
+    out.say(
+        f"snapshot {data['snapshot']}: {data['topics']} topics, {data['passages']} passages "
+        f"({data['embedded']} embedded, {data['reused']} unchanged)"
+    )
+    for note in data["notes"]:
+        out.say(f"note: {note}")
+    if data["failed_golden"]:
+        out.table(
+            ["question", "expected", "got"],
+            [list(g.values()) for g in data["failed_golden"]],
+            "Golden cases that fail",
+        )
+    out.say(
+        "in use now"
+        if data["activated"]
+        else "NOT put to use" + (" (golden cases fail; --force overrides)" if data["failed_golden"] else "")
+    )
+
+
+@knowledge.command("status")
+def status(config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = False) -> int:
+    """The snapshot in use. Exit 1 when there is none."""
+
+    async def work() -> Any:
+        from bot.app import library_of
+
+        library = library_of(_configured(config, folder))
+        try:
+            return await library.open(), library.history
+        finally:
+            library.close()
+
+    info, history = asyncio.run(work())
+    if info is None:
+        out.fail("No snapshot is in use.", ["firstline knowledge build"])
+        return 1
+    data = {
+        "snapshot": info.id, "topics": info.topics, "passages": info.passages, "model": info.model,
+        "built_at": info.built_at, "engine": info.engine, "threshold_answer": info.threshold_answer,
+        "threshold_clarify": info.threshold_clarify, "languages": list(info.languages),
+        "calibration": dict(info.calibration), "earlier": list(history[1:]),
+    }  # fmt: skip
+    if json:
+        out.as_json(data)
+    else:
+        out.table(["", ""], [[key.replace("_", " "), value] for key, value in data.items()])
+    return 0
+
+
+@knowledge.command("search")
+def search(question: str, config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = False) -> int:
+    """What the snapshot knows about a question, with scores and reasons."""
+
+    async def work() -> Any:
+        from bot.asking import opened
+
+        async with opened(_configured(config, folder)) as library:
+            return await library.search(question)
+
+    found = asyncio.run(work())
+    hits = [
+        {"topic": h.topic, "title": h.title, "path": h.path, "confidence": round(h.confidence, 4),
+         "score": round(h.score, 4), "evidence": {k: round(float(v), 4) for k, v in h.evidence.items()}}
+        for h in found.hits
+    ]  # fmt: skip
+    if json:
+        out.as_json({"confidence": found.confidence, "threshold_answer": found.threshold_answer, "hits": hits,
+                     "why": list(found.why), "timings_ms": dict(found.timings_ms), "snapshot": found.snapshot})  # fmt: skip
+        return 0
+    out.say(f"confidence {found.confidence:.2f}, answered from {found.threshold_answer:.2f} on")
+    out.table(["topic", "title", "file", "confidence", "score"],
+              [[h["topic"], h["title"], h["path"], f"{h['confidence']:.2f}", f"{h['score']:.3f}"] for h in hits])  # fmt: skip
+    for line in found.why:
+        out.say(line)
+    return 0
+
+
+@knowledge.command("rollback")
+def rollback(config: ConfigFile = None, folder: KnowledgeDir = None) -> int:
+    """Go back to the snapshot that was in use before."""
+
+    async def work() -> Any:
+        from bot.app import library_of
+
+        library = library_of(_configured(config, folder))
+        try:
+            await library.open()
+            return await library.rollback()
+        finally:
+            library.close()
+
+    info = asyncio.run(work())
+    out.say(f"snapshot {info.id} is in use again: {info.topics} topics, built {info.built_at}")
+    return 0
