@@ -32,6 +32,7 @@ _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _QUOTED_LINE = re.compile(r"^[ \t]*(?:>|&gt;).*$", re.MULTILINE)
 _QUOTATION = re.compile(r'"[^"\n]{1,600}"|[“„][^”“„\n]{1,600}[”“]|«[^»\n]{1,600}»|»[^«\n]{1,600}«')
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _NO_ONE = re.compile(r"\bno[ -]one\b")
 _RUN = re.compile(r"(.)\1{2,}")
 
@@ -47,10 +48,10 @@ FILLERS = word_set(
 )
 CONTRACTIONS = {
     word.replace("'", ""): word
-    for word in (
+    for word in word_set(
         "don't can't isn't won't doesn't didn't aren't couldn't shouldn't wasn't weren't wouldn't hasn't haven't "
         "i'm i've you're that's what's"
-    ).split()
+    )
 }
 NEGATORS = word_set(
     "not don't doesn't didn't isn't aren't wasn't weren't hasn't haven't wouldn't never no without nor "
@@ -127,6 +128,11 @@ def outside_quotes(text: str) -> str:
     if len(re.findall(r"[^\W\d_]+", bare)) >= 2:  # noqa: PLR2004 - one stray word is no message
         return bare
     return text if not _CODE.search(text) and not _QUOTED_LINE.search(text) else bare
+
+
+def sentences(text: str) -> list[str]:
+    """A text cut where sentences or lines end."""
+    return [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]
 
 
 def compile_phrase(written: str, sets: Mapping[str, Sequence[str]] | None = None) -> Phrase:
@@ -293,9 +299,9 @@ def _inflected(word: str, known: str) -> bool:
     }
 
 
-def _ends_sentence(token: str, following: str) -> bool:
+def _ends_sentence(mark: str, following: str) -> bool:
     """A dot inside "3.5" or "example.com" ends nothing."""
-    return token != "." or not following.isalnum()
+    return mark != "." or not following.isalnum()
 
 
 def _matched(name: str, phrase: Phrase, words: Sequence[Word], taken: tuple[int, ...]) -> Match:
@@ -372,7 +378,7 @@ def _denies(words: Sequence[Word], index: int) -> bool:
 
 
 def compiled(
-    named: Iterable[tuple[str, Sequence[str]]],
+    named: Iterable[tuple[str, Collection[str]]],
     sets: Mapping[str, Sequence[str]] | None = None,
     idioms: Sequence[str] = (),
     not_typos: Iterable[str] = (),

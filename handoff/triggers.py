@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any, cast
 from handoff import phrases, redact
 from handoff.model import Fired, Priority
 
+BOUNDARY_WORDS = 3
 CHARACTERS_AT_MOST = 20_000  # of one message; what comes after is a pasted log, not a customer
 
 
@@ -123,6 +125,14 @@ def longest(shown: Sequence[str]) -> str:
     return max(shown, key=len)
 
 
+def denied(text: str) -> frozenset[str]:
+    """The triggers whose words the text says only to deny them; their meaning is not asked then."""
+    book = catalogue().book
+    said = {match.name for match in book.find(text)}
+    words = book.read(text)
+    return frozenset(m.name for m in book.matches(words, idioms=False) if phrases.negated(words, m)) - said
+
+
 def words_of(line: str) -> str:
     """What a topic's `escalate_when` line is about, without the customer who says it.
 
@@ -134,6 +144,29 @@ def words_of(line: str) -> str:
     return " ".join(words) or line.strip()
 
 
+def boundary_book(about: str) -> phrases.Phrasebook:
+    """A phrase of the words that matter in such a line, in either order; none if there are too many of them."""
+    telling = [
+        w for w in _TOKEN.findall(phrases.fold(about)) if (len(w) > 3 or w.isdecimal()) and w not in _DULL
+    ]
+    if not 1 <= len(telling) <= BOUNDARY_WORDS:
+        return phrases.compiled([])
+    steps = [_forms(word) for word in telling]
+    return phrases.compiled([("topic", {" ... ".join(steps), " ... ".join(reversed(steps))})])
+
+
+def _forms(word: str) -> str:
+    """A word and what its endings make of it."""
+    bare = word.removesuffix("ing").removesuffix("ed").removesuffix("s") if len(word) > 5 else word  # noqa: PLR2004
+    return f"{bare}-" if len(bare) > 4 else f"{word}/{word}s"  # noqa: PLR2004 - a short beginning begins too much
+
+
+_TOKEN = re.compile(r"[^\W_]+")
+_DULL = phrases.word_set(
+    "about after before that this with from more than they their have been will would into does only than such "
+    "other something anything someone anyone question questions issue over under when what where which und oder "
+    "eine einen einer nach uber mehr sich nicht"
+)
 _BOILERPLATE = phrases.word_set(
     "the a customer user client member person they he she mentions mention says say asks ask about for "
     "to wants want requests request is was has reports report claims complains talks demands if when or "
