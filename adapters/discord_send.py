@@ -69,7 +69,7 @@ def plan(op: Op, words_support: str) -> list[tuple[Payload, tuple[FileRef, ...]]
 
 def _plan_post(op: Post, support: str) -> list[tuple[Payload, tuple[FileRef, ...]]]:
     prefix = speaker(op.speaking_as, support)
-    texts = render(op.content, prefix)
+    texts = render(op.content, prefix) if render(op.content) else []
     parts: list[tuple[Payload, tuple[FileRef, ...]]] = [(payload, ()) for payload in texts]
     groups = [op.files[i : i + PER_MESSAGE] for i in range(0, len(op.files), PER_MESSAGE)]
     if groups and not parts:

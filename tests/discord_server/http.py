@@ -16,6 +16,7 @@ from tests.discord_server.world import Raw, Refused
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 API = "/api/v10"
+BODY = web.RequestKey("body", dict)
 
 
 def answer(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -87,7 +88,7 @@ class Surroundings:
             return await handler(request)
         path = request.path.removeprefix(API)
         call = Call(request.method, path, await self._body(request), dict(request.query))
-        request["body"] = call.body
+        request[BODY] = call.body
         self.calls.append(call)
         try:
             response = await self._around(request, handler, call)

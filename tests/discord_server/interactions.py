@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.discord_server.http import API, answer
+from tests.discord_server.http import API, BODY, answer
 from tests.discord_server.limits import check_choices, check_message, check_modal
 from tests.discord_server.rest import Rest
 from tests.discord_server.world import Raw, Refused, World, iso
@@ -136,9 +136,9 @@ class Interactions:
             raise Refused(404, 10062, "Unknown interaction")
         if found.response:
             raise Refused(400, 40060, "Interaction has already been acknowledged.")
-        kind, data = int(request["body"]["type"]), request["body"].get("data") or {}
+        kind, data = int(request[BODY]["type"]), request[BODY].get("data") or {}
         self._fits(found, kind)
-        await self._respond(found, kind, data, request["body"])
+        await self._respond(found, kind, data, request[BODY])
         found.response = kind
         self._changed()
         return answer(None)
@@ -229,10 +229,10 @@ class Interactions:
         found = self._hook(request)
         thought = next((m for m in found.shown if m.get("_thinking")), None)
         if thought is not None:  # the first follow-up takes the place of "thinking…"
-            check_message(request["body"])
-            await self._apply(found, thought["id"], request["body"])
+            check_message(request[BODY])
+            await self._apply(found, thought["id"], request[BODY])
             return answer(self._public(thought))
-        message = await self._message(found, request["body"])
+        message = await self._message(found, request[BODY])
         self._changed()
         return answer(self._public(message))
 
@@ -266,8 +266,8 @@ class Interactions:
 
     async def edit(self, request: web.Request) -> web.Response:
         found = self._hook(request)
-        check_message(request["body"], edit=True)
-        return answer(self._public(await self._apply(found, self._target(request, found), request["body"])))
+        check_message(request[BODY], edit=True)
+        return answer(self._public(await self._apply(found, self._target(request, found), request[BODY])))
 
     async def delete(self, request: web.Request) -> web.Response:
         found = self._hook(request)

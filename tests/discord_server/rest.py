@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from tests.discord_server.gateway import CONTENT, DMS, MESSAGES, REACTIONS, Gateway
-from tests.discord_server.http import API, Surroundings, answer
+from tests.discord_server.http import API, BODY, Surroundings, answer
 from tests.discord_server.limits import Form, check_commands, check_message
 from tests.discord_server.world import (
     ATTACH,
@@ -108,7 +108,7 @@ class Rest:
         return answer({"threads": self.world.active_threads(), "members": []})
 
     async def open_dm(self, request: web.Request) -> web.Response:
-        user = str(request["body"].get("recipient_id"))
+        user = str(request[BODY].get("recipient_id"))
         if user not in self.world.users:
             raise Refused(400, 50033, "Invalid Recipient(s)")
         return answer(self.world.channels[self.world.dm_channel(user)])
@@ -133,7 +133,7 @@ class Rest:
 
     async def patch_channel(self, request: web.Request) -> web.Response:
         """Threads only: name, archived, locked, tags."""
-        body = request["body"]
+        body = request[BODY]
         thread = self._channel(request)
         if thread["type"] not in THREADS:
             raise Refused(403, 50013, "Missing Permissions")
@@ -191,7 +191,7 @@ class Rest:
         return answer(self._shown(self._message(request, channel)))
 
     async def create(self, request: web.Request) -> web.Response:
-        body = request["body"]
+        body = request[BODY]
         channel = self.world.channels.get(request.match_info["channel"])
         if channel is None:
             raise Refused(404, 10003, "Unknown Channel")
@@ -284,7 +284,7 @@ class Rest:
         if message["author"]["id"] != self.world.bot:
             raise Refused(403, 50005, "Cannot edit a message authored by another user")
         self._open(channel)
-        body = request["body"]
+        body = request[BODY]
         check_message(body, edit=True)
         message |= {key: body[key] for key in ("content", "embeds", "components") if key in body}
         message["edited_timestamp"] = iso(self.world.clock())
@@ -313,16 +313,20 @@ class Rest:
         if channel["type"] != TEXT:
             raise Refused(400, 50024, "Cannot execute action on this channel type")
         form = Form()
-        form.text("name", request["body"].get("name"), 100, 1)
+        form.text("name", request[BODY].get("name"), 100, 1)
         form.done()
         if message["id"] in self.world.channels:
             raise Refused(400, 160004, "A thread has already been created for this message")
-        thread = self.world.add_thread(channel["id"], message["id"], request["body"]["name"], self.world.bot)
+        thread = self.world.add_thread(channel["id"], message["id"], request[BODY]["name"], self.world.bot)
         assert thread["type"] == PUBLIC_THREAD
         message |= {"thread": dict(thread), "flags": int(message["flags"]) | 1 << 5}
         await self.gateway.dispatch("THREAD_CREATE", thread | {"newly_created": True})
         starter = self.world.new_message(
-            thread, self.world.bot, "", type=21, message_reference={"message_id": message["id"]}
+            thread,
+            self.world.bot,
+            "",
+            type=21,
+            message_reference={"message_id": message["id"], "channel_id": channel["id"], "type": 0},
         )
         await self.announce(starter)
         return answer(thread, 201)
@@ -369,7 +373,7 @@ class Rest:
         return answer(self.world.commands)
 
     async def put_commands(self, request: web.Request) -> web.Response:
-        commands = request["body"].get("_list") or []
+        commands = request[BODY].get("_list") or []
         check_commands(commands)
         self.world.command_writes += 1
         guild = {"guild_id": request.match_info["guild"]} if "guild" in request.match_info else {}
