@@ -158,7 +158,13 @@ class SlackAdapter:
             ack_seconds=self.settings.ack_seconds,
             on_revoked=self._token_refused,
         )
-        self._bolt = build_bolt(api.client, self.settings.bot_token, workspace.us, self._ingress.take)
+        self._bolt = build_bolt(
+            self.settings.api_base,
+            workspace.sending.session,
+            self.settings.bot_token,
+            workspace.us,
+            self._ingress.take,
+        )
         await self._learn_channels(api)
         if self.settings.http:
             self._gap.set()

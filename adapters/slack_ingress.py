@@ -13,10 +13,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import aiohttp
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.port import (
     AdapterError,
@@ -65,9 +67,14 @@ class Live:
 
 
 def build_bolt(
-    web_client: Any, bot_token: str, us: Us, take: Callable[[AsyncBoltRequest], Awaitable[BoltResponse]]
+    api_base: str,
+    session: aiohttp.ClientSession,
+    bot_token: str,
+    us: Us,
+    take: Callable[[AsyncBoltRequest], Awaitable[BoltResponse]],
 ) -> AsyncApp:
     """A Bolt app from explicit values only: with its own `authorize` it ignores SLACK_CLIENT_ID in the environment."""
+    client = AsyncWebClient(base_url=api_base, session=session, retry_handlers=[], logger=SDK_LOG)
 
     async def authorize() -> AuthorizeResult:
         return AuthorizeResult(
@@ -81,7 +88,7 @@ def build_bolt(
     app = AsyncApp(
         name="firstline",
         logger=SDK_LOG,
-        client=web_client,
+        client=client,
         authorize=authorize,
         signing_secret="verified-in-slack_http",  # noqa: S106 - Bolt's own check is off: ours stands in front
         request_verification_enabled=False,
