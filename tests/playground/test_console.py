@@ -1,0 +1,150 @@
+"""The console plays a script the same way every time, and nothing that it prints can steer a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.console import ConsoleAdapter
+from adapters.console_format import clean, content_lines, why_lines
+from adapters.port import Block, Content, MessageReceived, Place, Post, Span
+from tests.playground.world import SmallDesk, settle
+
+
+async def played(*lines: str, chat: ConsoleAdapter | None = None) -> tuple[list[str], SmallDesk]:
+    """What the console prints for a script, line by line."""
+    out = io.StringIO()
+    chat = ConsoleAdapter(
+        stdin=io.StringIO("".join(f"{line}\n" for line in lines)), stdout=out, settled=settle
+    )
+    desk = SmallDesk(chat)
+    running = asyncio.create_task(chat.run(desk))
+    await chat.finished()
+    await chat.close(1)
+    await running
+    assert desk.states == ["connected", "stopped"]
+    return out.getvalue().splitlines(), desk
+
+
+async def test_a_question_is_answered_and_its_buttons_are_numbered() -> None:
+    printed, _ = await played("How do I get my money back?")
+
+    assert printed == [
+        "You are ana, in #help. /help lists what you can do.",
+        "ana> How do I get my money back?",
+        "Firstline:",
+        "    You can ask for your money back within 14 days if the service has not started.",
+        "    From Refund policy (https://example.org/refunds)",
+        "    [1] Helpful  [2] Talk to a person",
+    ]
+
+
+async def test_from_question_to_claimed_ticket() -> None:
+    """A form is asked field by field, a wrong field once more; two agents claim, one gets it."""
+    printed, desk = await played(
+        "refund please", "2", "nonsense", "", "team", "ana@example.org",
+        "/as kim", "/staff", "3", "/as lee", "3", "/open T-1042", "I know this customer", "/why", "/quit", "not read",
+    )  # fmt: skip
+
+    assert "That is not an e-mail address." in printed
+    assert "(The desk has a new card: /as an agent, then /staff.)" in printed
+    assert "    T-1042 · Refund for last month | P2 · new" in printed
+    assert "    T-1042 · Refund for last month | P2 · open · Kim" in printed
+    assert "    Kim already has T-1042." in printed
+    assert "escalate: The customer asked for a person." in printed
+    assert "lee> /quit" in printed
+    assert not any("not read" in line for line in printed)
+    note = desk.events[-1]
+    assert isinstance(note, MessageReceived)
+    assert (note.place.channel, note.place.thread) == ("desk", desk.card.id if desk.card else "")
+
+
+async def test_what_a_customer_writes_next_stays_in_the_conversation_until_a_new_one_begins() -> None:
+    _, desk = await played("one", "two", "/new", "three")
+
+    threads = [e.place.thread for e in desk.events]
+    assert threads[0] == threads[1] != threads[2]
+
+
+async def test_the_other_verbs() -> None:
+    printed, desk = await played(
+        "first", "/edit first, mended", "/delete", "/dm", "psst", "/channel general", "hello all", "/firstline status",
+        "/as dana", "/join", "taking over", "/staff", "/why", "/help", "/nope", "/as nobody", "/open 99", "/channel attic", "",
+    )  # fmt: skip
+
+    assert [e.type for e in desk.events] == [
+        "message",
+        "edited",
+        "deleted",
+        "message",
+        "message",
+        "command",
+        "message",
+    ]
+    assert desk.events[-1].place == desk.events[4].place
+    assert "The staff channel is empty." in printed
+    assert "There is no /nope. /help lists what there is." in printed
+    assert "nobody here is called 'nobody'" in printed
+    assert "There is no card '99'." in printed
+    assert "there is no channel 'attic'" in printed
+
+
+async def test_the_input_may_end_in_the_middle_of_a_form() -> None:
+    printed, desk = await played("refund please", "2", "nonsense")
+
+    assert printed[-1] == "Left; nothing was sent."
+    assert [e.type for e in desk.events] == ["message"]
+
+
+async def test_hostile_text_is_printed_as_what_it_is() -> None:
+    printed, _ = await played("[bold red]hi[/] \x1b[31mred\x07 \u202ekcab \u009b2J")
+
+    assert printed[1] == "ana> [bold red]hi[/] \\u001b[31mred\\u0007 \\u202ekcab \\u009b2J"
+
+
+async def test_without_a_hook_it_waits_until_the_bot_has_fallen_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("adapters.console.QUIET_SECONDS", 0.01)
+    chat = ConsoleAdapter(stdin=io.StringIO(""), stdout=io.StringIO())
+
+    waiting = asyncio.create_task(chat._fall_silent())
+    await settle()
+    assert not waiting.done()
+    await chat.deliver(Post(Place("console", "console", "help"), Content(body=())), 0, "k")
+    chat.observe({"kind": "answer"})
+
+    await waiting
+
+
+@given(st.text())
+def test_nothing_printed_can_steer_a_terminal(text: str) -> None:
+    printed = clean(text)
+
+    assert all(c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") for c in printed)
+    printed.encode()
+
+
+def test_every_block_has_a_plain_form() -> None:
+    line = ((Span("one"),), (Span("two", url="https://example.org"),))
+    made = Content(
+        title="Title", status="new", footer="foot",
+        body=(*tuple(Block(kind, line) for kind in ("para", "heading", "bullets", "numbers", "code", "quote", "fields", "note")), Block("divider"), Block("para", ((Span("on-call", mention="g1"), Span(" x", url="javascript:1")),))),
+    )  # fmt: skip
+
+    lines = list(content_lines(made))
+
+    assert lines[0] == "Title | new"
+    assert "- one" in lines
+    assert "2. two (https://example.org)" in lines
+    assert "one: two (https://example.org)" in lines
+    assert lines[-2:] == ["@on-call x", "foot"]
+
+
+def test_a_decision_without_details_is_still_told() -> None:
+    assert why_lines({}) == ["ignore: no reason given"]
