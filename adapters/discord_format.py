@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from adapters.discord_text import ZERO, Pages, atoms, clip, escape, mention, no_mass_mention, units
+from adapters.discord_text import ZERO, Pages, atoms, clip, escape, mention, no_mass_mention, pieces, units
 from adapters.port import Block, Button, Content, Form, FormErrors, FormInput, Rejected, Span
 
 CONTENT, DESCRIPTION, EMBED, FIELDS = 2000, 4096, 6000, 25
@@ -315,7 +315,7 @@ def _input(item: FormInput) -> Payload:
     most = max(1, min(item.max, INPUT))
     drawn = shared | {"type": TEXT_INPUT, "style": 2 if item.kind == "text" else 1, "max_length": most}
     if item.value:
-        drawn["value"] = "".join(item.value)[:most]
+        drawn["value"] = next(pieces(item.value, most))
     if item.hint:
         drawn["placeholder"] = clip(item.hint, PLACEHOLDER)
     return drawn
