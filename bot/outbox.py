@@ -34,7 +34,6 @@ RECHECK_SECONDS = (
     10.0  # platform.md §3.6: before an ambiguous post may be sent again where keys are best effort
 )
 STORAGE_RETRY_SECONDS = 2.0
-IDEMPOTENT = ("edit", "delete", "react", "open", "set_thread", "home")
 
 
 class Chores(Protocol):
@@ -228,7 +227,7 @@ class Outbox:
         self, row: Row, adapter: ChatAdapter, op: port.Op, part: int, key: str
     ) -> Delivered | None:
         """Did the earlier try of an ambiguous row arrive? None: it is right to send (again)."""
-        if row.out.do in IDEMPOTENT or row.out.do == "private":
+        if not isinstance(op, port.Post):  # the rest may be repeated: it ends in the same state, or is a hint
             return None
         since = row.first_try_at or row.created_at
         age = self._clock.now() - since
@@ -315,8 +314,10 @@ class Outbox:
         adapter = self._adapters[platform_of(op)]
         place = op.ref.place
         top = Place(place.platform, place.tenant, place.channel, None, place.kind, place.external)
+        post, key = port.Post(top, op.content), f"{row.key}/repost"
         try:
-            done = await adapter.deliver(port.Post(top, op.content), 0, f"{row.key}/repost")
+            done = await self._look(row, adapter, post, 0, key) if row.attempts > 1 else None
+            done = done or await adapter.deliver(post, 0, key)
         except port.AdapterError as error:
             return await self._failed(row, adapter, None, error)
         await self._storage.part_sent(row.id, 0, row.out.target, row.case_id, done.ref, self._clock.now())
