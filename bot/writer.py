@@ -24,6 +24,7 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
 GROUP_MAX = 64
+DISK_REFUSES = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_NOMEM")
 SCHEMA_FILES = ("0001_first.sql",)
 migrations = Migrations("firstline")
 
@@ -189,16 +190,26 @@ def transact(
                 results.append(work(connection))
             except Exception as error:  # noqa: BLE001 - it is handed to whoever asked
                 connection.execute("ROLLBACK TO piece")
-                results.append(error)
+                results.append(unwritten(error) if refused(error) else error)
             connection.execute("RELEASE piece")
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
-        failed = StorageError(f"the database could not be written ({error}); nothing was changed")
-        failed.__cause__ = error
-        return [failed] * len(works)
+        return [unwritten(error)] * len(works)
     return results
+
+
+def refused(error: Exception) -> bool:
+    """Whether it was the disk that refused (full, read-only, broken), not the statement that was wrong."""
+    name = getattr(error, "sqlite_errorname", "") if isinstance(error, sqlite3.OperationalError) else ""
+    return name.startswith(DISK_REFUSES)
+
+
+def unwritten(error: Exception) -> StorageError:
+    failed = StorageError(f"the database could not be written ({error}); nothing was changed")
+    failed.__cause__ = error
+    return failed
 
 
 def connect(path: Path) -> sqlite3.Connection:
