@@ -46,7 +46,7 @@ def _help(t: Turn, name: str) -> Decision:
 def _chore(t: Turn, event: CommandInvoked, name: str) -> Decision:
     actor = t.actor
     args = {
-        **event.args,
+        **{key: value for key, value in event.args.items() if key != "name"},
         "text": event.text[:TEXT_CHARACTERS],
         "by": actor.id,
         "by_name": actor.name,
@@ -62,8 +62,12 @@ def _chore(t: Turn, event: CommandInvoked, name: str) -> Decision:
 
 
 def done(t: Turn, event: ChoreDone) -> Decision:
-    """Work is finished: tell whoever asked."""
-    t.tell(Report(event.chore, event.ok, event.result))
+    """Work is finished: tell whoever asked. What only staff may ask is never told to a customer."""
+    report = Report(event.chore, event.ok, event.result)
+    if not refusal(event.actor, event.chore, t.case, t.policy):
+        t.tell(report)
+    elif t.case.ticket is not None:
+        t.staff(report)
     return t.done("command", f"{event.chore} {'done' if event.ok else 'failed'}")
 
 
@@ -72,7 +76,7 @@ def _ask(t: Turn, text: str) -> Decision:
     if not text.strip():
         return t.no("refused.no_question", "ask without a question", verb="ask")
     if t.known.fired:
-        t.whisper("ask.person")
+        t.whisper("private.person")
         return t.done("command", f"ask: trigger {t.known.fired[0].trigger}")
     found = next((f for f in t.known.found if f.hits and f.confidence >= f.threshold_answer), None)
     hit = found.hits[0] if found is not None else None
@@ -84,7 +88,7 @@ def _ask(t: Turn, text: str) -> Decision:
         or mode != "answer"
         or stricter_level(hit.level, category.level) != "answer"
     ):
-        t.whisper("ask.unsure")
+        t.whisper("private.unsure")
         return t.done("command", "ask: nothing that may be said without a person")
     source = Source(hit.topic, hit.title, hit.path, hit.version, hit.reviewed, hit.links)
     t.tell(

@@ -20,7 +20,6 @@ SAME_ISSUE_TIMES = 3
 SAME_ISSUE_OVERLAP = 0.6
 EARLIER_SIMILARITY = 0.8
 UNRELATED_SHARE = 0.25  # of the clarifying threshold: below it, this is not about our product at all
-QUESTIONS_KEPT = 20
 _WORD = re.compile(r"\w{3,}")
 
 # The most serious first: what decides when several fire at once.
@@ -167,6 +166,8 @@ def overlap(a: str, b: str) -> float:
 
 def _from_knowledge(t: Turn, text: str, mode: str) -> Decision:
     found = t.known.found
+    if t.case.phase == Phase.CLARIFYING and found:  # one question and its answer, not two questions
+        found = (max(found, key=lambda f: f.confidence),)
     known = [f for f in found if f.hits and f.confidence >= f.threshold_answer]
     unknown = [f for f in found if f not in known]
     for f in found:

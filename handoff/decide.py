@@ -38,7 +38,7 @@ from handoff.turn import Turn
 
 __all__ = ["concerns", "decide", "wants_search", "wants_signals"]
 
-QUESTIONS_KEPT = 20
+QUESTIONS_KEPT, NEAREST_KEPT = 20, 3
 HELPFUL_EMOJI = frozenset(("+1", "thumbsup", "👍", "white_check_mark", "✅", "heart", "❤️"))
 UNHELPFUL_EMOJI = frozenset(("-1", "thumbsdown", "👎"))
 
@@ -147,8 +147,13 @@ def _note(t: Turn, text: str) -> None:
         and listening.plain(text) not in listening.HELLO | listening.THANKS
     ):
         questions = (*questions[-QUESTIONS_KEPT + 1 :], text)
-    if spoken != case.language or questions is not case.questions:
-        t.change(language=spoken, questions=questions)
+    found = t.known.found[0] if t.known.found else None
+    near, category = case.nearest, case.category
+    if found is not None and found.hits:
+        near = tuple(dict.fromkeys((h.topic, h.title) for h in found.hits[:NEAREST_KEPT]))
+        if found.confidence >= found.threshold_clarify and found.hits[0].category in t.policy.categories:
+            category = found.hits[0].category
+    t.change(language=spoken, questions=questions, nearest=near, category=category)
 
 
 def _bystander(t: Turn, event: MessageReceived) -> Decision:

@@ -67,7 +67,6 @@ def _ticket(
     t: Turn, trigger: str, why: str, category: str, question: str, draft: str, values: Mapping[str, str]
 ) -> Ticket:
     case, known, policy = t.case, t.known, t.policy
-    hits = known.found[0].hits if known.found else ()
     rule = TRIGGERS.get(trigger, DEFAULT_TRIGGER)
     chosen = choose_category(t, category, rule.category)
     text = question or latest_question(case)
@@ -94,9 +93,13 @@ def _ticket(
         trigger=trigger,
         why_escalated=why,
         next_step=_next_step(trigger, policy),
-        confidence=known.found[0].confidence if known.found else 0.0,
+        confidence=known.found[0].confidence
+        if known.found
+        else case.tried[-1].confidence
+        if case.tried
+        else 0.0,
         tried=case.tried,
-        nearest=tuple((h.topic, h.title) for h in hits[:3]),
+        nearest=case.nearest,
         fields=answers.public,
         private_fields=answers.private,
         earlier=tuple(dict.fromkeys((*case.closed_tickets, *(e.number for e in known.earlier)))),

@@ -52,7 +52,7 @@ def here(case: Case, event: Inbound) -> bool:
 
 def engaged(case: Case) -> bool:
     """Have we had anything to do with this conversation before?"""
-    return case.started_at > 0 or bool(case.said) or case.ticket is not None
+    return bool(case.said or case.closed_tickets) or case.ticket is not None or case.phase != Phase.BOT
 
 
 def concerns(case: Case, event: Inbound, policy: Policy) -> bool:

@@ -164,6 +164,7 @@ class Case:
     bot_turns: int = 0  # bot turns without success since the last success or handover
     clarified: bool = False
     clarify_options: tuple[tuple[str, str], ...] = ()  # (topic, title)
+    nearest: tuple[tuple[str, str], ...] = ()  # (topic, title) of the last search, for the card
     pending_question: str = ""  # the question that waits for clarification or collection
     questions: tuple[str, ...] = ()  # what the customer asked, for "same issue three times"
     participants: frozenset[str] = (

@@ -175,7 +175,7 @@ def on_message(
         return t.no("customer.already", "there is a ticket already", verb=event.verb)
     said = MessageReceived(
         keys=event.keys,
-        place=event.place,
+        place=event.target.place,
         actor=event.target_author,
         occurred_at=event.occurred_at,
         ref=event.target,

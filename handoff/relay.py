@@ -150,6 +150,8 @@ def _send(t: Turn, text: str, files: tuple[FileRef, ...], order: MessageReceived
     )
     count_reply(t)
     t.staff(preview(t, n, text, "waiting" if delay > 0 else "sent"), f"{number}/preview/{n}")
+    if delay > 0:
+        t.wake(f"sent/{n}", t.now + delay, "the undo window of a reply")
 
 
 def count_reply(t: Turn) -> None:
@@ -202,6 +204,15 @@ def undo(t: Turn, n: int) -> Decision:
         Update(f"{t.ticket.id}/preview/{n}", preview(t, n, text, "undone")),
     )
     return t.done("undo", f"reply {n} was taken back before it was sent")
+
+
+def window_closed(t: Turn, n: int) -> Decision:
+    """The undo window is over: the preview says that the reply is sent."""
+    line = next((s for s in reversed(t.case.said) if s.who == "agent"), None)
+    if line is None or line.deleted or line.edited or t.case.counters.get("reply", 0) != n:
+        return t.ignore("that reply is no longer the newest")
+    t.add(Update(f"{t.ticket.id}/preview/{n}", replace(preview(t, n, line.text, "sent"), name=line.name)))
+    return t.done("timer", f"reply {n} is with the customer")
 
 
 def take_reply_back(t: Turn, sent: float) -> None:

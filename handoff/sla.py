@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from adapters.port import Place, TimerFired
-from handoff import claim, clock, escalation
+from handoff import claim, clock, escalation, listening, relay
 from handoff import ticket as tickets
 from handoff.facts import Line
 from handoff.model import CloseThread, Decision, Phase
@@ -21,6 +21,8 @@ def due(t: Turn, event: TimerFired) -> Decision:
         return t.ignore(f"{event.timer} of a ticket that is history")
     if event.timer == "on_call":
         return _on_call(t)
+    if event.timer.startswith("sent/"):
+        return relay.window_closed(t, listening.number_of(event.timer.replace("/", ".")))
     row = clock.timers(ticket, t.policy).get(event.timer)
     act = _ACTS.get(event.timer)
     if row is None or act is None:

@@ -1,0 +1,1 @@
+"""The catalogues: one file per language, the same keys and placeholders in each."""
