@@ -65,7 +65,9 @@ TEXT = st.lists(PIECES, max_size=60).map("".join)
 STYLES = st.frozensets(st.sampled_from(["b", "i", "s", "code"]), max_size=3)
 SPANS = st.one_of(
     st.builds(Span, TEXT, STYLES),
-    st.builds(Span, TEXT, url=st.sampled_from(["https://example.com/(a)", "http://e.org/x y", "mailto:a@b.org"])),
+    st.builds(
+        Span, TEXT, url=st.sampled_from(["https://example.com/(a)", "http://e.org/x y", "mailto:a@b.org"])
+    ),
 )
 ITEM = st.lists(SPANS, min_size=1, max_size=3).map(tuple)
 BLOCK = st.builds(
@@ -145,9 +147,15 @@ def test_50_sizes_around_the_limit(size, bit):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(st.characters(codec="utf-8", categories=["L", "P", "So", "Zs"]), max_size=300), max_size=60))
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", categories=["L", "P", "So", "Zs"]), max_size=300), max_size=60
+    )
+)
 def test_50_fences_are_closed_and_opened_again(lines):
-    content = Content((Block("code", tuple((Span(line),) for line in lines)), Block("para", ((Span("after"),),))))
+    content = Content(
+        (Block("code", tuple((Span(line),) for line in lines)), Block("para", ((Span("after"),),)))
+    )
     parts = [part["content"] for part in render(content)]
     assert all(part.count("```") % 2 == 0 for part in parts)
     inside = "".join(part.replace("```", "") for part in parts)
@@ -164,7 +172,7 @@ def test_a_fence_in_code_cannot_close_it():
 @given(TEXT)
 def test_escaped_text_has_no_live_markdown_and_no_mass_mention(text):
     shown = escape(text)
-    bare = re.sub(r"https?://[^\s<>]+", "", re.sub(r"\\.", "x", shown, flags=re.DOTALL))
+    bare = re.sub(r"https?://[^\s<>]+", "u", re.sub(r"\\.", "x", shown, flags=re.DOTALL))
     assert not re.search(r"[*_~|`\[\]<]", bare)
     assert not re.search(r"(?m)^[ \t]*[#>+-]", bare)
     assert "@everyone" not in shown
@@ -260,7 +268,9 @@ def test_a_card_is_an_embed_with_its_buttons():
         Block("para", ((Span("What the customer wants."),),)),
         Block("fields", ((Span("Priority"),), (Span("P1"),), (Span("Customer"),), (Span("ann_b"),))),
     )
-    content = Content(body, (Button("claim", "T-1", "Claim", "primary"),), "T-1", "open", "due 14:00", urgent=True)
+    content = Content(
+        body, (Button("claim", "T-1", "Claim", "primary"),), "T-1", "open", "due 14:00", urgent=True
+    )
     (part,) = render(content)
     assert part["embeds"] == [
         {
@@ -296,7 +306,9 @@ def test_a_long_card_goes_on_below_with_its_buttons_on_the_message_that_is_edite
 
 
 def test_buttons_stand_under_the_last_message_of_a_text():
-    content = Content((Block("para", ((Span("word " * 900),),)),), tuple(Button("v", str(i), "L") for i in range(7)))
+    content = Content(
+        (Block("para", ((Span("word " * 900),),)),), tuple(Button("v", str(i), "L") for i in range(7))
+    )
     parts = render(content)
     assert [len(part.get("components", [])) for part in parts] == [0] * (len(parts) - 1) + [2]
 
@@ -353,7 +365,10 @@ def test_a_choice_is_a_select_with_what_was_chosen_before():
     check_modal(form)
     (label,) = form["components"]
     assert (label["type"], label["description"]) == (18, "pick")
-    assert label["component"]["options"] == [{"value": "a", "label": "A"}, {"value": "b", "label": "B", "default": True}]
+    assert label["component"]["options"] == [
+        {"value": "a", "label": "A"},
+        {"value": "b", "label": "B", "default": True},
+    ]
 
 
 def test_form_errors_name_the_labels():

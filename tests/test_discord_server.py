@@ -1,0 +1,450 @@
+"""The local Discord keeps to what Discord documents: asked here without the library, shape by shape."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.discord_server import DiscordServer
+from tests.discord_server.limits import check_commands
+from tests.discord_server.world import SEND, VIEW, Refused
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[DiscordServer]:
+    async with DiscordServer.running() as running:
+        yield running
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+class Api:
+    """Raw REST calls as the bot."""
+
+    def __init__(self, server: DiscordServer, web: aiohttp.ClientSession) -> None:
+        self.server, self.web = server, web
+        self.headers: dict[str, str] = {}
+
+    async def __call__(
+        self, method: str, path: str, body: Any = None, token: str | None = None
+    ) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bot {self.server.token if token is None else token}"}
+        async with self.web.request(
+            method, self.server.api_base + path, json=body, headers=headers
+        ) as response:
+            self.headers = dict(response.headers)
+            return response.status, (await response.json() if response.status != 204 else None)
+
+
+@pytest.fixture
+def api(server: DiscordServer, web: aiohttp.ClientSession) -> Api:
+    return Api(server, web)
+
+
+class Peer:
+    """A gateway client of a few lines."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse, *, inflate: bool = False) -> None:
+        self.ws, self._inflate = ws, zlib.decompressobj() if inflate else None
+
+    async def frame(self) -> Any:
+        message = await self.ws.receive(timeout=5)
+        if message.type is aiohttp.WSMsgType.BINARY:
+            assert self._inflate is not None
+            assert message.data.endswith(b"\x00\x00\xff\xff")
+            return json.loads(self._inflate.decompress(message.data))
+        if message.type is aiohttp.WSMsgType.TEXT:
+            return json.loads(message.data)
+        return self.ws.close_code
+
+    async def send(self, op: int, data: Any) -> None:
+        await self.ws.send_json({"op": op, "d": data})
+
+    async def identify(self, server: DiscordServer, intents: int = 1 | 1 << 9 | 1 << 15, **more: Any) -> Any:
+        await self.send(2, {"token": server.token, "intents": intents, "properties": {}} | more)
+        return await self.frame()
+
+
+async def dial(server: DiscordServer, web: aiohttp.ClientSession, query: str = "?v=10&encoding=json") -> Peer:
+    peer = Peer(await web.ws_connect(server.gateway.url + query), inflate="zlib" in query)
+    hello = await peer.frame()
+    assert (hello["op"], hello["d"]["heartbeat_interval"]) == (10, 41_250)
+    return peer
+
+
+# --- gateway ---
+
+
+async def test_hello_identify_ready_guild_heartbeat(server, web):
+    peer = await dial(server, web)
+    ready = await peer.identify(server)
+    assert (ready["op"], ready["t"], ready["s"]) == (0, "READY", 1)
+    assert set(ready["d"]) >= {"v", "user", "guilds", "session_id", "resume_gateway_url", "application"}
+    guild = await peer.frame()
+    assert (guild["t"], guild["s"], guild["d"]["id"]) == ("GUILD_CREATE", 2, server.guild)
+    await peer.send(1, 2)
+    assert (await peer.frame())["op"] == 11
+    await peer.ws.close()
+
+
+async def test_resume_replays_what_was_missed_in_order(server, web):
+    peer = await dial(server, web)
+    session = (await peer.identify(server))["d"]["session_id"]
+    await peer.frame()
+    await peer.ws.close()
+    ann = server.add_user("ann")
+    for text in ("one", "two"):
+        await server.user_says("help", ann, text)
+    again = await dial(server, web)
+    await again.send(6, {"token": server.token, "session_id": session, "seq": 2})
+    frames = [await again.frame() for _ in range(3)]
+    assert [(f["t"], f["s"]) for f in frames] == [
+        ("MESSAGE_CREATE", 3),
+        ("MESSAGE_CREATE", 4),
+        ("RESUMED", 5),
+    ]
+    assert frames[0]["d"]["content"] == "one"
+    await again.ws.close()
+
+
+async def test_an_unknown_session_is_invalid(server, web):
+    peer = await dial(server, web)
+    await peer.send(6, {"token": server.token, "session_id": "x", "seq": 2})
+    assert (await peer.frame()) == {"op": 9, "d": False, "s": None, "t": None}
+    await peer.ws.close()
+
+
+@pytest.mark.parametrize(
+    ("identify", "code"),
+    [({"token": "no"}, 4004), ({"intents": 1 << 30}, 4013), ({"intents": 1 << 8 | 1 << 15}, None)],
+)
+async def test_identify_is_judged(server, web, identify, code):
+    peer = await dial(server, web)
+    answer = await peer.identify(server, **identify)
+    assert answer == code if code else answer["t"] == "READY"
+    await peer.ws.close()
+
+
+async def test_privileged_intents_need_the_portal(server, web):
+    server.world.app["flags"] = 0
+    peer = await dial(server, web)
+    assert await peer.identify(server) == 4014
+
+
+async def test_zlib_stream_and_op_7(server, web):
+    server.gateway.compress = True
+    peer = await dial(server, web, "?v=10&encoding=json&compress=zlib-stream")
+    assert (await peer.identify(server))["t"] == "READY"
+    await peer.frame()
+    await server.gateway.reconnect()
+    assert (await peer.frame())["op"] == 7
+    await peer.ws.close()
+
+
+async def test_without_message_content_only_mentions_can_be_read(server, web):
+    peer = await dial(server, web)
+    await peer.identify(server, intents=1 | 1 << 9)
+    await peer.frame()
+    ann = server.add_user("ann")
+    for text in ("secret", f"<@{server.bot}> hello"):
+        await server.user_says("help", ann, text)
+    assert [(await peer.frame())["d"]["content"] for _ in range(2)] == ["", f"<@{server.bot}> hello"]
+    await peer.ws.close()
+
+
+# --- REST ---
+
+
+async def test_answers_are_exactly_json_with_rate_limit_headers(server, api):
+    status, me = await api("GET", "/users/@me")
+    assert (status, me["id"]) == (200, server.bot)
+    assert api.headers["Content-Type"] == "application/json"
+    assert {
+        "X-RateLimit-Limit",
+        "X-RateLimit-Remaining",
+        "X-RateLimit-Reset-After",
+        "X-RateLimit-Bucket",
+    } <= set(api.headers)
+    assert (await api("GET", "/users/@me", token="bad"))[0] == 401
+
+
+async def test_a_full_bucket_answers_429_with_via(server, api):
+    server.limit("POST", "/messages$", 1, 60)
+    path = f"/channels/{server.id_of('help')}/messages"
+    assert (await api("POST", path, {"content": "one"}))[0] == 200
+    status, body = await api("POST", path, {"content": "two"})
+    assert (status, body["global"]) == (429, False)
+    assert 59 < body["retry_after"] <= 60
+    assert "Via" in api.headers
+    assert (await api("POST", f"/channels/{server.id_of('general')}/messages", {"content": "elsewhere"}))[
+        0
+    ] == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"content": ""}, 50006),
+        ({"content": "x" * 2001}, 50035),
+        ({"content": "👍" * 1001}, 50035),
+        ({"content": "x", "nonce": "n" * 26}, 50035),
+        ({"embeds": [{"description": "x" * 4097}]}, 50035),
+        ({"embeds": [{"title": "x" * 257}]}, 50035),
+        ({"embeds": [{"description": "x" * 3001}, {"description": "x" * 3000}]}, 50035),
+        ({"embeds": [{"fields": [{"name": "n", "value": "v"}] * 26}]}, 50035),
+        ({"embeds": [{"fields": [{"name": "", "value": "v"}]}]}, 50035),
+        ({"embeds": [{"fields": [{"name": "n", "value": "v" * 1025}]}]}, 50035),
+        ({"content": "x", "components": [{"type": 2, "style": 1, "label": "L", "custom_id": "c"}]}, 50035),
+        ({"content": "x", "components": [{"type": 1, "components": []}]}, 50035),
+        ({"content": "x", "allowed_mentions": {"parse": ["roles"], "roles": ["1"]}}, 50035),
+    ],
+)
+async def test_messages_beyond_the_limits_are_refused(server, api, body, code):
+    status, answer = await api("POST", f"/channels/{server.id_of('help')}/messages", body)
+    assert (status, answer["code"]) == (400, code)
+
+
+@pytest.mark.parametrize(
+    "button",
+    [
+        {"label": "x" * 81},
+        {"custom_id": "x" * 101},
+        {"custom_id": ""},
+        {"type": 99},
+        {"style": 9},
+        {"label": ""},
+    ],
+)
+async def test_buttons_beyond_the_limits_are_refused(server, api, button):
+    whole = {"type": 2, "style": 1, "label": "L", "custom_id": "c"} | button
+    body = {"content": "x", "components": [{"type": 1, "components": [whole]}]}
+    assert (await api("POST", f"/channels/{server.id_of('help')}/messages", body))[1]["code"] == 50035
+
+
+async def test_the_same_nonce_is_the_same_message_within_its_window(server, web):
+    now = 1_800_000_000.0
+    async with DiscordServer.running(clock=lambda: now) as server:
+        api = Api(server, web)
+        path = f"/channels/{server.id_of('help')}/messages"
+        body = {"content": "hello", "nonce": "n", "enforce_nonce": True}
+        first = (await api("POST", path, body))[1]["id"]
+        assert (await api("POST", path, body))[1]["id"] == first
+        now += 181
+        assert (await api("POST", path, body))[1]["id"] != first
+
+
+async def test_a_deleted_message_is_not_made_again_by_its_nonce(server, api):
+    path = f"/channels/{server.id_of('help')}/messages"
+    body = {"content": "hello", "nonce": "n", "enforce_nonce": True}
+    first = (await api("POST", path, body))[1]["id"]
+    assert (await api("DELETE", f"{path}/{first}"))[0] == 204
+    assert (await api("POST", path, body))[1]["code"] == 10008
+
+
+async def test_history_windows(server, api):
+    ann = server.add_user("ann")
+    ids = [await server.user_says("help", ann, str(n)) for n in range(10)]
+    path = f"/channels/{server.id_of('help')}/messages"
+
+    async def page(query: str) -> list[int]:
+        return [ids.index(m["id"]) for m in (await api("GET", path + query))[1]]
+
+    assert await page("?limit=3") == [9, 8, 7]
+    assert await page(f"?limit=3&after={ids[2]}") == [5, 4, 3]
+    assert await page(f"?limit=3&before={ids[5]}") == [4, 3, 2]
+    assert await page(f"?limit=4&around={ids[5]}") == [6, 5, 4, 3]
+    assert (await api("GET", path + "?limit=101"))[1]["code"] == 50035
+
+
+async def test_permissions(server, api):
+    world = server.world
+    help_, path = server.id_of("help"), f"/channels/{server.id_of('help')}/messages"
+    world.channels[help_]["permission_overwrites"] = [world.overwrite(server.bot, 1, deny=SEND)]
+    assert (await api("POST", path, {"content": "x"}))[1]["code"] == 50013
+    world.channels[help_]["permission_overwrites"] = [world.overwrite(server.bot, 1, deny=VIEW)]
+    status, answer = await api("GET", path)
+    assert (status, answer["code"]) == (403, 50001)
+    assert (await api("GET", "/channels/1"))[1]["code"] == 10003
+    ann, dana = server.add_user("ann"), server.add_user("dana", roles=[server.agents])
+    with pytest.raises(Refused):
+        await server.user_says("staff", ann, "let me in")
+    assert await server.user_says("staff", dana, "in")
+
+
+async def test_threads(server, api):
+    ann = server.add_user("ann")
+    ident = await server.user_says("help", ann, "question")
+    path = f"/channels/{server.id_of('help')}/messages/{ident}/threads"
+    status, thread = await api("POST", path, {"name": "answer"})
+    assert (status, thread["id"], thread["parent_id"]) == (201, ident, server.id_of("help"))
+    assert (await api("POST", path, {"name": "answer"}))[1]["code"] == 160004
+    sent = (await api("POST", f"/channels/{ident}/messages", {"content": "hi"}))[1]["id"]
+    await server.archive(ident)
+    assert (await api("PATCH", f"/channels/{ident}/messages/{sent}", {"content": "x"}))[1]["code"] == 50083
+    assert (await api("PATCH", f"/channels/{ident}", {"name": "x"}))[1]["code"] == 50083
+    assert (await api("POST", f"/channels/{ident}/messages", {"content": "opens it"}))[0] == 200
+    await server.archive(ident, locked=True)
+    assert (await api("POST", f"/channels/{ident}/messages", {"content": "no"}))[1]["code"] == 160005
+    forum = server.id_of("forum")
+    assert (await api("POST", f"/channels/{forum}/messages", {"content": "no"}))[1]["code"] == 40058
+
+
+async def test_a_closed_dm(server, api):
+    ann = server.add_user("ann")
+    channel = (await api("POST", "/users/@me/channels", {"recipient_id": ann}))[1]["id"]
+    assert (await api("POST", f"/channels/{channel}/messages", {"content": "hi"}))[0] == 200
+    server.close_dms("ann")
+    assert (await api("POST", f"/channels/{channel}/messages", {"content": "hi"}))[1]["code"] == 50007
+
+
+async def test_attachment_links_expire(server, api, web):
+    ann = server.add_user("ann")
+    ident = await server.user_says("help", ann, "x", attachments=[("a.txt", b"text", "text/plain")])
+    path = f"/channels/{server.id_of('help')}/messages/{ident}"
+    old = (await api("GET", path))[1]["attachments"][0]["url"]
+    async with web.get(old) as response:
+        assert await response.read() == b"text"
+    server.expire_links()
+    new = (await api("GET", path))[1]["attachments"][0]["url"]
+    for url, status in ((old, 404), (new, 200)):
+        async with web.get(url) as response:
+            assert response.status == status
+
+
+# --- interactions ---
+
+
+class Pressed:
+    """A press that waits for its answer, and the paths to give it."""
+
+    def __init__(self, server: DiscordServer, kind: int = 3) -> None:
+        ann = server.add_user("ann")
+        room = server.world.channel("help")
+        row = {"type": 1, "components": [{"type": 2, "style": 1, "label": "L", "custom_id": "c"}]}
+        message = server.world.new_message(room, server.bot, "x", components=[row])
+        data = {"custom_id": "c", "component_type": 2}
+        source = message if kind == 3 else None
+        self.it = server.interactions.create(kind, ann, room, data, source)
+        self.callback = f"/interactions/{self.it.id}/{self.it.token}/callback"
+        self.hook = f"/webhooks/{server.world.app['id']}/{self.it.token}"
+
+
+MODAL = {
+    "title": "Title",
+    "custom_id": "m",
+    "components": [{"type": 18, "label": "L", "component": {"type": 4, "custom_id": "i", "style": 1}}],
+}
+
+
+async def test_one_first_response_then_follow_ups(server, api):
+    press = Pressed(server)
+    assert press.it.payload["member"]["user"]["id"] == press.it.user
+    assert (await api("POST", press.hook, {"content": "early"}))[1]["code"] == 10015
+    assert (await api("POST", press.callback, {"type": 6}))[0] == 204
+    assert (await api("POST", press.callback, {"type": 6}))[1]["code"] == 40060
+    assert (await api("POST", press.hook, {"content": "psst", "flags": 64}))[0] == 200
+    assert [m["content"] for m in server.ephemerals("ann")] == ["psst"]
+    assert server.texts("help") == ["x"]
+    assert (await api("PATCH", press.hook + "/messages/@original", {"content": "y"}))[0] == 200
+    assert server.texts("help") == ["y"]
+
+
+async def test_thinking_is_replaced(server, api):
+    press = Pressed(server, kind=2)
+    await api("POST", press.callback, {"type": 5, "data": {"flags": 64}})
+    assert press.it.thinking
+    assert server.ephemerals("ann") == []
+    await api("PATCH", press.hook + "/messages/@original", {"content": "done"})
+    assert [m["content"] for m in server.ephemerals("ann")] == ["done"]
+
+
+async def test_tokens_and_deadlines(web):
+    now = 1_800_000_000.0
+    async with DiscordServer.running(clock=lambda: now) as server:
+        api = Api(server, web)
+        late, living = Pressed(server), Pressed(server)
+        assert (await api("POST", living.callback, {"type": 6}))[0] == 204
+        now += 3.1
+        assert (await api("POST", late.callback, {"type": 6}))[1]["code"] == 10062
+        now += 15 * 60
+        assert (await api("POST", living.hook, {"content": "x"}))[1]["code"] == 50027
+        assert (await api("POST", living.callback.replace(living.it.token, "x"), {"type": 6}))[1][
+            "code"
+        ] == 10062
+
+
+@pytest.mark.parametrize(("kind", "response"), [(2, 6), (2, 8), (3, 8), (4, 4), (4, 5), (5, 9)])
+async def test_not_every_answer_fits_every_interaction(server, api, kind, response):
+    press = Pressed(server, kind)
+    assert (await api("POST", press.callback, {"type": response, "data": MODAL}))[1]["code"] == 50035
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"title": "x" * 46},
+        {"custom_id": "x" * 101},
+        {"components": []},
+        {"components": MODAL["components"] * 6},
+        {"components": [{"type": 18, "label": "x" * 46, "component": MODAL["components"][0]["component"]}]},
+        {"components": [{"type": 18, "label": "L", "component": {"type": 2, "custom_id": "i"}}]},
+        {
+            "components": [
+                {"type": 18, "label": "L", "component": {"type": 19, "custom_id": "i", "max_values": 11}}
+            ]
+        },
+        {
+            "components": [
+                {"type": 18, "label": "L", "component": {"type": 3, "custom_id": "i", "options": []}}
+            ]
+        },
+        {"components": [{"type": 99}]},
+    ],
+)
+async def test_modals_beyond_the_limits_are_refused(server, api, change):
+    press = Pressed(server)
+    assert (await api("POST", press.callback, {"type": 9, "data": MODAL | change}))[1]["code"] == 50035
+    assert (await api("POST", press.callback, {"type": 9, "data": MODAL}))[0] == 204
+    (modal,) = server.modals("ann")
+    assert modal.inputs()["i"]["label"] == "L"
+
+
+async def test_only_the_one_who_sees_a_message_can_press_it(server, api):
+    press = Pressed(server)
+    row = {"type": 1, "components": [{"type": 2, "style": 1, "label": "L", "custom_id": "d"}]}
+    answer = {"content": "only you", "components": [row], "flags": 64}
+    await api("POST", press.callback, {"type": 4, "data": answer})
+    (shown,) = server.ephemerals("ann")
+    with pytest.raises(Refused):
+        await server.user_presses(shown["id"], "L", server.add_user("bob"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "Upper"},
+        {"name": "x" * 33},
+        {"description": ""},
+        {"description": "x" * 101},
+        {"options": [{"type": 3, "name": f"o{i}", "description": "d"} for i in range(26)]},
+        {
+            "options": [
+                {"type": 3, "name": "a", "description": "d"},
+                {"type": 3, "name": "b", "description": "d", "required": True},
+            ]
+        },
+    ],
+)
+def test_commands_beyond_the_limits_are_refused(change):
+    check_commands([{"type": 1, "name": "ok", "description": "fine"}])
+    with pytest.raises(Refused):
+        check_commands([{"type": 1, "name": "ok", "description": "fine"} | change])
