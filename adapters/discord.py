@@ -95,7 +95,8 @@ class DiscordAdapter:
         """Connect and emit until `close`. AdapterFatal says what to click; anything else is worth a new try."""
         self._closing = False
         sink.state("discord", "connecting")
-        flags = await self._preflight()
+        async with asyncio.timeout(self.settings.timing.call):
+            flags = await self._preflight()
         if self._closing:
             return
         self._failure = asyncio.get_running_loop().create_future()
@@ -235,8 +236,16 @@ class DiscordAdapter:
     def disconnected(self, sink: Sink) -> None:
         if self._lost_at is None:
             self._lost_at = self._clock()
+            self._spawn(self._lose_patience())
         if not self._closing:
             sink.state("discord", "reconnecting")
+
+    async def _lose_patience(self) -> None:
+        """The library tries again ever more rarely, up to 17 minutes; a new client does not."""
+        lost = self._lost_at
+        await asyncio.sleep(self.settings.timing.patience)
+        if self._lost_at is not None and self._lost_at == lost:
+            raise Unavailable("the gateway has been out of reach for too long")
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

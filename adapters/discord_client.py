@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from typing import Any, Protocol
 
 import discord
@@ -10,7 +12,9 @@ import discord
 from adapters.discord_http import RoutedHTTP
 from adapters.discord_people import GuildFacts
 from adapters.discord_settings import DiscordSettings
-from adapters.port import Sink
+from adapters.port import Sink, Unavailable
+
+IDENTIFIES, WINDOW = 10, 600.0
 
 
 class Ears(Protocol):
@@ -28,14 +32,21 @@ class Wired(discord.Client):
     ears: Ears
     sink: Sink
     identify_pause: float
+    identified: deque[float]
 
     def wire(self, http: RoutedHTTP, ears: Ears, sink: Sink, identify_pause: float) -> None:
         """Speak through `http`. Both references must be ours before login."""
         self.http = http
         self._connection.http = http
         self.ears, self.sink, self.identify_pause = ears, sink, identify_pause
+        self.identified = deque(maxlen=IDENTIFIES)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:  # noqa: ARG002
+        """Spare the budget of 1000 IDENTIFYs a day: a session that is refused again and again is given up."""
+        now = time.monotonic()
+        if len(self.identified) == IDENTIFIES and now - self.identified[0] < WINDOW:
+            raise Unavailable(f"Discord ended {IDENTIFIES} sessions within {WINDOW / 60:.0f} minutes")
+        self.identified.append(now)
         if not initial:
             await asyncio.sleep(self.identify_pause)
 

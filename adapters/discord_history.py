@@ -59,8 +59,12 @@ class History:
         if place.thread is not None or place.kind == "dm":
             return [(place.thread or place.channel, mark.after)]
         ids = {"guild_id": place.tenant}
-        async with errors_translated(self._limit):
-            active = await self._http.call("GET", "/guilds/{guild_id}/threads/active", ids=ids)
+        try:
+            async with errors_translated(self._limit):
+                active = await self._http.call("GET", "/guilds/{guild_id}/threads/active", ids=ids)
+        except (Gone, Forbidden) as error:
+            log.warning("threads of a server could not be listed: %s", error)
+            return []
         fresh = sorted(
             int(thread["id"])
             for thread in active.get("threads", [])

@@ -17,6 +17,9 @@ class Timing:
     watchdog: float = 2.0  # an interaction must be answered within 3 s; then we acknowledge ourselves
     thinking: float = 20.0  # how long "thinking…" may stand when nothing private follows
     gap: float = 5.0  # a resume after a longer silence is followed by catch-up
+    patience: float = (
+        120.0  # a lost connection is given up for a new client; the library would wait ever longer
+    )
     call: float = 75.0  # one API call, waits for its rate limit included
     interaction: float = 14 * 60.0  # Discord forgets the token after 15 minutes
 

@@ -232,6 +232,33 @@ async def test_what_cannot_be_recorded_ends_the_run_and_comes_with_the_next(serv
     assert [e.text for e in sink.of("message")] == ["while the disk is full"]
 
 
+async def test_sessions_that_are_ended_again_and_again_do_not_use_up_the_budget(server, sink):
+    async with running(server, sink) as (_, task):
+        for number in range(1, 11):
+            await sink.connected(number)
+            await server.gateway.invalidate(resumable=False)
+        with pytest.raises(Unavailable, match="10 sessions"):
+            await task
+    assert len(server.gateway.identifies) == 10
+
+
+async def test_a_connection_that_does_not_come_back_is_given_up_for_a_new_client(server, sink):
+    timing = dataclasses.replace(QUICK, patience=0.1)
+    async with running(server, sink, timing=timing) as (_, task):
+        await sink.connected()
+        async with server.offline():
+            with pytest.raises(Unavailable, match="too long"):
+                await task
+
+
+async def test_marks_of_what_is_gone_are_passed_over(server, sink):
+    gone = Place("discord", "123", "456")
+    sink.places = [Mark(gone, "1"), Mark(Place("discord", server.guild, "789", "790"), "1")]
+    async with connected(server, sink):
+        pass
+    assert sink.events == []
+
+
 async def test_two_adapters_one_after_the_other_leave_no_trace_in_the_library(server, sink):
     import discord
 
