@@ -3,7 +3,7 @@
 import { byId, make, avatar, refreshMoments } from "./dom.js";
 import { blocks } from "./content.js";
 import { act, connect, on, store } from "./store.js";
-import { Feed, send, sendOnEnter } from "./feed.js";
+import { Feed, send, sendOnEnter, subject } from "./feed.js";
 import { openForm, upload } from "./forms.js";
 import { addTrace, drawWhy, showWhy } from "./why.js";
 
@@ -42,6 +42,7 @@ function deskEmpty(feed) {
 async function say(text) {
   const box = byId("customer-text");
   box.value = text;
+  feeds.customer.target = null;
   box.form.requestSubmit();
   box.focus();
 }
@@ -49,9 +50,23 @@ async function say(text) {
 const inPane = (message) => message.interaction !== "" && results.has(message.interaction);
 
 const feeds = {
-  customer: new Feed("customer", { empty: customerEmpty, onWhy: (m) => { show("why"); showWhy(m); }, hides: inPane }),
-  desk: new Feed("desk", { empty: deskEmpty, onWhy: () => {}, hides: inPane }),
+  customer: new Feed("customer", { empty: customerEmpty, onWhy: (m) => { show("why"); showWhy(m); }, onTarget: drawTarget, hides: inPane }),
+  desk: new Feed("desk", { empty: deskEmpty, onWhy: () => {}, onTarget: drawTarget, hides: inPane }),
 };
+
+/** Say above the message box which conversation it goes into. */
+function drawTarget(feed) {
+  const { target } = feed;
+  const node = byId(`composer-${feed.pane}`).querySelector(".target");
+  node.hidden = !target;
+  if (target && node.dataset.root !== target) {
+    const words = feed.pane === "customer" ? "New conversation" : "Out of the thread";
+    node.replaceChildren(
+      make("span", { class: "target-words", text: `Replying in “${subject(target, feed.seat.user)}”` }),
+      make("button", { type: "button", class: "quiet", text: words, onclick: () => { feed.target = null; byId(`${feed.pane}-text`).focus(); } }));
+  }
+  node.dataset.root = target ?? "";
+}
 
 // --- who sits where ------------------------------------------------------------------------------------
 
@@ -119,6 +134,7 @@ for (const pane of ["customer", "desk"]) {
     attached.textContent = files.map((f) => f.name).join(", ");
   };
   sendOnEnter(text);
+  text.addEventListener("keydown", (event) => { if (event.key === "Escape" && !text.value) feeds[pane].target = null; });
   form.querySelector('input[type="file"]').addEventListener("change", async (event) => {
     try {
       for (const file of event.target.files) files.push(await upload(file));
@@ -131,10 +147,13 @@ for (const pane of ["customer", "desk"]) {
   });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (await send(form, problem, { ...feeds[pane].seat, files: files.map((f) => f.id) })) {
-      files = [];
-      showAttached();
-    }
+    const feed = feeds[pane];
+    const thread = feed.target;
+    const id = await send(form, problem, { ...feed.seat, thread, files: files.map((f) => f.id) });
+    if (id === null) return;
+    files = [];
+    showAttached();
+    if (pane === "customer" && id && !thread && !store.people.get(feed.seat.user)?.desk) feed.target = id;
   });
 }
 

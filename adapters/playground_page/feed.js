@@ -7,14 +7,25 @@ import { confirmed, openForm } from "./forms.js";
 
 const SHOWN_REPLIES = 6;
 
+/** What a thread is about, in a few words; `reader` needs not be told their own name. */
+export function subject(root, reader = "") {
+  const message = store.messages.get(root);
+  if (!message) return "an earlier conversation";
+  const own = message.author.id === reader && message.text;
+  const words = message.title || (own ? message.text : gist(message));
+  return words.length > 60 ? `${words.slice(0, 58).trimEnd()}…` : words;
+}
+
 export class Feed {
   /** `pane`: "customer" or "desk"; `seat`: { user, channel }, who looks at which channel. */
-  constructor(pane, { empty, onWhy, hides }) {
+  constructor(pane, { empty, onWhy, onTarget, hides }) {
     this.pane = pane;
     this.node = byId(`feed-${pane}`);
     this.seat = { user: "", channel: "" };
     this.empty = empty;
     this.onWhy = onWhy;
+    this.onTarget = onTarget;
+    this.targets = new Map();
     this.hides = hides;
     this.boxes = new Map();
     this.unfolded = new Set();
@@ -44,17 +55,13 @@ export class Feed {
     return [...store.messages.values()].filter((m) => m.thread === root && !m.deleted && this.shows(m));
   }
 
-  /** Draw everything anew: another person, another channel, a fresh start. What was being typed stays. */
+  /** Draw everything anew: another person, another channel, a fresh start. */
   draw() {
-    const typed = new Map([...this.boxes].map(([root, box]) => [root, box.reply?.elements.text.value]));
     this.boxes.clear();
     this.node.replaceChildren();
     for (const message of store.messages.values()) if (this.shows(message)) this.place(message);
-    for (const [root, words] of typed) {
-      const reply = this.boxes.get(root)?.reply;
-      if (words && reply) reply.elements.text.value = words;
-    }
     this.drawEmpty();
+    this.markTarget();
     this.node.scrollTop = this.node.scrollHeight;
   }
 
@@ -76,6 +83,7 @@ export class Feed {
     if (!known && (near || message.author.id === this.seat.user)) this.reveal(message.id);
     if (!known && message.author.id !== this.seat.user) byId("said").textContent = gist(message);
     this.drawEmpty();
+    this.markTarget();
   }
 
   drop(id) {
@@ -87,6 +95,7 @@ export class Feed {
       this.node.querySelector(`[data-message="${CSS.escape(id)}"]`)?.remove();
     }
     this.drawEmpty();
+    this.markTarget();
   }
 
   reveal(id) {
@@ -116,10 +125,13 @@ export class Feed {
       make("span", { class: "dots", "aria-hidden": "true" }), `${store.title} is working on it`);
     const mark = make("p", { class: "thread-mark", hidden: true });
     const more = make("button", { type: "button", class: "quiet more-replies", hidden: true });
-    const reply = this.isDirect || store.messages.get(root)?.private_to ? null : this.replyForm(root);
+    const reply = this.isDirect || store.messages.get(root)?.private_to ? null : make("button", {
+      type: "button", class: "quiet reply", text: "Reply", "aria-label": `Reply to ${subject(root)}`,
+      onclick: () => { this.target = root; byId(`${this.pane}-text`).focus(); },
+    });
     const node = make("article", { class: `thread${this.isDirect ? " direct" : ""}`, "aria-label": "Conversation" },
       mark, more, list, busy, reply);
-    box = { root, node, list, busy, mark, more, reply };
+    box = { root, node, list, busy, mark, more };
     more.addEventListener("click", () => {
       this.unfolded.add(root);
       this.fold(box);
@@ -154,6 +166,7 @@ export class Feed {
   threadChanged(thread) {
     const box = this.boxes.get(thread.id);
     if (box) this.markThread(box);
+    this.markTarget();
   }
 
   work(box) {
@@ -174,7 +187,11 @@ export class Feed {
       item.append(face(message), make("div", { class: "stack" }, byline(message), make("p", { class: "hint", text: "deleted by its author" })));
       return item;
     }
-    const stack = make("div", { class: "stack" }, byline(message), body(message), this.buttons(message), this.reactions(message));
+    const head = byline(message);
+    if (message.author.kind === "bot" && this.pane === "customer" && !message.private_to) {
+      head.append(make("button", { type: "button", class: "why", text: "why?", "aria-label": "Why this answer?", onclick: () => this.onWhy(message) }));
+    }
+    const stack = make("div", { class: "stack" }, head, body(message), this.buttons(message), this.reactions(message));
     item.append(face(message), stack, this.tools(message, mine, stack) ?? "");
     return item;
   }
@@ -221,10 +238,7 @@ export class Feed {
   tools(message, mine, stack) {
     const tool = (text, run) => make("button", { type: "button", class: "quiet", text, onclick: run });
     const inside = [];
-    if (message.author.kind === "bot" && this.pane === "customer" && !message.private_to) {
-      inside.push(tool("Why?", () => this.onWhy(message)));
-    }
-    if (!message.private_to) inside.push(tool("React 👍", () => this.try(message, "react", { emoji: "+1" })));
+    if (!message.private_to) inside.push(tool("Thumbs up", () => this.try(message, "react", { emoji: "+1" })));
     if (mine) {
       inside.push(tool("Edit", () => this.edit(message, stack)));
       inside.push(tool("Delete", async () => {
@@ -279,26 +293,40 @@ export class Feed {
     text.focus();
   }
 
-  replyForm(root) {
-    const who = () => store.people.get(this.seat.user)?.name ?? "";
-    const text = make("textarea", { name: "text", rows: "1", maxlength: "8000", placeholder: "Reply", "aria-label": `Reply in this conversation as ${who()}` });
-    const problem = make("p", { class: "problem", role: "alert", hidden: true });
-    const form = make("form", { class: "reply", autocomplete: "off" }, text, make("button", { type: "submit", text: "Reply" }), problem);
-    sendOnEnter(text);
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      await send(form, problem, { ...this.seat, thread: root });
-    });
-    return form;
+  /** Where this person's next message goes: the thread that was chosen, or a new one. */
+  get target() {
+    if (this.isDirect) return null;
+    const chosen = this.targets.get(`${this.seat.user} ${this.seat.channel}`);
+    if (chosen !== undefined) return this.boxes.has(chosen) ? chosen : null;
+    return this.pane === "customer" ? this.ownThread() : null;
+  }
+
+  set target(root) {
+    this.targets.set(`${this.seat.user} ${this.seat.channel}`, root);
+    this.markTarget();
+  }
+
+  /** A customer's newest conversation here goes on until it is solved. */
+  ownThread() {
+    if (store.people.get(this.seat.user)?.desk) return null;
+    const own = [...this.boxes.keys()].filter((root) => store.messages.get(root)?.author.id === this.seat.user);
+    const newest = own.sort((a, b) => Number(a) - Number(b)).at(-1);
+    return newest && !store.threads.get(newest)?.solved ? newest : null;
+  }
+
+  markTarget() {
+    const { target } = this;
+    for (const box of this.boxes.values()) box.node.classList.toggle("current", box.root === target);
+    this.onTarget(this);
   }
 }
 
-/** Send what is in the form's text; on failure it stays there and the reason shows. */
+/** Send what is in the form's text; resolves to the new message's id. On failure the text stays and the reason shows. */
 export async function send(form, problem, { user, channel, thread = null, files = [] }) {
-  const text = form.elements.text ?? form.querySelector("textarea");
+  const text = form.querySelector("textarea");
   const words = text.value.trim();
   problem.hidden = true;
-  if ((!words && !files.length) || form.dataset.sending) return false;
+  if ((!words && !files.length) || form.dataset.sending) return null;
   form.dataset.sending = "yes";
   text.value = "";
   text.rows = 1;
@@ -306,15 +334,14 @@ export async function send(form, problem, { user, channel, thread = null, files 
     if (/^\/firstline\b/i.test(words)) {
       const { form: asked } = await act("command", { user, text: words, channel });
       if (asked) openForm(asked, user);
-    } else {
-      await act("say", { user, text: words, channel, thread, files });
+      return "";
     }
-    return true;
+    return (await act("say", { user, text: words, channel, thread, files })).id;
   } catch (error) {
     text.value = words;
     problem.textContent = error.message;
     problem.hidden = false;
-    return false;
+    return null;
   } finally {
     delete form.dataset.sending;
   }
