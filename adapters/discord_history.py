@@ -32,29 +32,25 @@ class History:
         self.rooms = Rooms(settings, http, client)
 
     async def since(self, mark: Mark, limit: int) -> AsyncIterator[Inbound]:
-        """Messages of people after the mark, at most `limit`. A mark that knows nothing yet starts from now."""
+        """Messages of people after the mark, at most `limit` in each thread. A mark that knows nothing yet
+        starts from now. What was recorded before comes again; its key says so."""
         if not mark.after:
             return
-        left = limit
         people: dict[str, Actor] = {}
         for channel, after in await self._places(mark):
             room = await self._room(channel)
             if room is None or room.kind == "forum":
                 continue
-            async for raw in self._messages(channel, after, left):
-                left -= 1
+            async for raw in self._messages(channel, after, limit):
                 author = await self._author(raw, room, people)
                 yield parse_message(raw, room, author, self.rooms.names(), catchup=True)
-            if left <= 0:
-                log.warning("more than %s messages missed in one place; the oldest were read", limit)
-                return
 
     async def _room(self, channel: str) -> Room | None:
         async with errors_translated(self._limit):
             return await self.rooms.get(channel)
 
     async def _places(self, mark: Mark) -> list[tuple[str, str]]:
-        """The mark's own channel, and the threads under it that began after the mark."""
+        """The mark's own channel, and the threads under it in which something happened after the mark."""
         place = mark.place
         if place.thread is not None or place.kind == "dm":
             return [(place.thread or place.channel, mark.after)]
@@ -65,13 +61,14 @@ class History:
         except (Gone, Forbidden) as error:
             log.warning("threads of a server could not be listed: %s", error)
             return []
-        fresh = sorted(
+        # Ids tell time: in a thread with something newer than the mark, what is newer may be missing.
+        lively = sorted(
             int(thread["id"])
             for thread in active.get("threads", [])
-            if str(thread.get("parent_id")) == place.channel and int(thread["id"]) > int(mark.after)
+            if str(thread.get("parent_id")) == place.channel
+            and int(thread.get("last_message_id") or thread["id"]) > int(mark.after)
         )
-        # A post's first message has the post's own id.
-        return [(place.channel, mark.after), *((str(ident), str(ident - 1)) for ident in fresh)]
+        return [(place.channel, mark.after), *((str(ident), mark.after) for ident in lively)]
 
     async def _messages(self, channel: str, after: str, limit: int) -> AsyncIterator[Raw]:
         me = self.rooms.names().me
@@ -95,6 +92,7 @@ class History:
                     yield raw
             if len(page) < _PAGE:
                 return
+        log.warning("more than %s messages were missed in one place; the oldest were read", limit)
 
     async def _author(self, raw: Raw, room: Room, people: dict[str, Actor]) -> Actor:
         """History names no roles, so each author is looked up once."""

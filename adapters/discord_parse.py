@@ -50,7 +50,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A place where messages stand: a channel, a thread or a direct message."""
+    """A place where messages stand: a channel, a thread or a direct message. `private`: not for everybody."""
 
     id: str
     tenant: str
@@ -65,12 +65,12 @@ class Room:
         """Where an answer to `message` belongs: a thread made from a message gets the message's id."""
         if self.kind == "dm":
             return Place("discord", self.tenant, self.id, None, "dm")
+        kind: Literal["private", "channel"] = "private" if self.private else "channel"
         if self.kind == "thread":
-            kind: Literal["forum", "private", "channel"] = (
-                "forum" if self.parent_is_forum else "private" if self.private else "channel"
+            return Place(
+                "discord", self.tenant, self.parent, self.id, "forum" if self.parent_is_forum else kind
             )
-            return Place("discord", self.tenant, self.parent, self.id, kind)
-        return Place("discord", self.tenant, self.id, message)
+        return Place("discord", self.tenant, self.id, message, kind)
 
 
 @dataclass(frozen=True, slots=True)

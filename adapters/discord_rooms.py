@@ -8,11 +8,22 @@ import discord
 
 from adapters.discord_http import GONE, RoutedHTTP
 from adapters.discord_parse import Names, Raw, Room
+from adapters.discord_people import VIEW_CHANNEL, overwrites
 from adapters.discord_settings import DiscordSettings
 
 DM_TYPES, THREAD_TYPES, FORUM_TYPES = frozenset({1, 3}), frozenset({10, 11, 12}), frozenset({15, 16})
 PRIVATE_THREAD = 12
 _KEPT = 5000
+
+
+def hidden(channel: discord.abc.GuildChannel) -> bool:
+    """Can somebody without any role not see it?"""
+    return not channel.permissions_for(channel.guild.default_role).view_channel
+
+
+def _denied(raw: Raw, guild: str) -> bool:
+    _, deny = overwrites(raw.get("permission_overwrites") or []).get(guild, (0, 0))
+    return bool(deny & VIEW_CHANNEL)
 
 
 class Rooms:
@@ -51,14 +62,14 @@ class Rooms:
                     kind="thread",
                     parent=str(found.parent_id),
                     parent_is_forum=isinstance(found.parent, discord.ForumChannel),
-                    private=found.is_private(),
+                    private=found.is_private() or hidden(found.parent),
                     title=found.name,
                     tags=tuple(tag.name for tag in found.applied_tags),
                 )
             case discord.ForumChannel():
                 return Room(channel, str(found.guild.id), "forum")
             case discord.abc.GuildChannel():
-                return Room(channel, str(found.guild.id))
+                return Room(channel, str(found.guild.id), private=hidden(found))
             case discord.DMChannel() | discord.GroupChannel():
                 return self.dm(channel)
             case _:
@@ -87,8 +98,9 @@ class Rooms:
         if isinstance(parent, discord.ForumChannel):
             tags = [{"id": tag.id, "name": tag.name} for tag in parent.available_tags]
             return {"type": 15, "available_tags": tags}
-        if parent is not None:
-            return {"type": 0}
+        if isinstance(parent, discord.abc.GuildChannel):
+            denied = {"id": str(parent.guild.id), "deny": VIEW_CHANNEL}
+            return {"type": 0, "permission_overwrites": [denied] if hidden(parent) else []}
         found = await self._http.call("GET", "/channels/{channel_id}", ids={"channel_id": raw["parent_id"]})
         return dict(found)
 
@@ -101,7 +113,7 @@ class Rooms:
         if kind in FORUM_TYPES:
             return Room(ident, tenant, "forum")
         if kind not in THREAD_TYPES:
-            return Room(ident, tenant)
+            return Room(ident, tenant, private=_denied(raw, tenant))
         names = {str(tag["id"]): str(tag["name"]) for tag in parent.get("available_tags") or []}
         return Room(
             id=ident,
@@ -109,7 +121,7 @@ class Rooms:
             kind="thread",
             parent=str(raw["parent_id"]),
             parent_is_forum=int(parent.get("type", 0)) in FORUM_TYPES,
-            private=kind == PRIVATE_THREAD,
+            private=kind == PRIVATE_THREAD or _denied(parent, tenant),
             title=str(raw.get("name") or ""),
             tags=tuple(names[str(t)] for t in raw.get("applied_tags") or [] if str(t) in names),
         )

@@ -28,7 +28,7 @@ def sink() -> RecordingSink:
 async def fails(server: DiscordServer, sink: RecordingSink, **more) -> BaseException:
     """What `run` raises, within five seconds."""
     async with asyncio.timeout(5):
-        with pytest.raises(Exception) as caught:  # noqa: PT012
+        with pytest.raises(Exception) as caught:
             await DiscordAdapter(settings_for(server, **more)).run(sink)
     return caught.value
 
@@ -200,6 +200,22 @@ async def test_catch_up_reads_pages_new_threads_and_posts_and_skips_machines(ser
     assert (opened.place.thread, opened.title, opened.tags) == (post, "Invoice", ("billing",))
     assert all(e.catchup and e.actor.name == "ann" for e in sink.of("message"))
     assert len([c for c in server.calls if "/members/" in c.path]) <= 4
+
+
+async def test_a_follow_up_in_a_questions_thread_is_caught_up_although_only_the_question_is_known(
+    server, sink
+):
+    ann = server.add_user("ann")
+    question = await server.user_says("help", ann, "known")
+    world = server.world
+    thread = world.add_thread(server.id_of("help"), question, "known", server.bot)
+    world.new_message(thread, server.bot, "an answer")
+    await server.user_says(question, ann, "still broken")
+    sink.places = [Mark(Place("discord", server.guild, server.id_of("help")), question)]
+    async with connected(server, sink):
+        pass
+    (event,) = sink.of("message")
+    assert (event.text, event.place.thread, event.is_root) == ("still broken", question, False)
 
 
 async def test_catch_up_stops_at_its_limit(server, sink):

@@ -76,6 +76,16 @@ async def test_a_direct_message_has_the_guild_as_tenant_and_the_roles_of_now(ada
     assert "agent" in event.actor.roles
 
 
+async def test_the_staff_channel_and_its_threads_are_private(adapter, server, sink):
+    dana = server.add_user("dana", roles=[server.agents])
+    card = await server.user_says("staff", dana, "hello")
+    thread = await server.user_starts_thread("staff", dana, "T-1")
+    await server.user_says(thread, dana, "a note")
+    await sink.event("message", 2)
+    places = {e.place for e in sink.of("message")}
+    assert places == {Place("discord", server.guild, server.staff, t, "private") for t in (card, thread)}
+
+
 async def test_a_private_thread_is_private(adapter, server, sink, ann):
     thread = await server.user_starts_thread("help", ann, "my data", private=True)
     await server.user_says(thread, ann, "hello")
@@ -122,7 +132,10 @@ async def test_reactions_both_ways_but_not_our_own(adapter, server, sink, ann):
     await server.user_reacts(ident, "👍", ann)
     await server.user_reacts(ident, "👍", ann, on=False)
     await sink.event("reaction", 2)
-    assert [(e.emoji, e.added, e.actor.id) for e in sink.of("reaction")] == [("+1", True, ann), ("+1", False, ann)]
+    assert [(e.emoji, e.added, e.actor.id) for e in sink.of("reaction")] == [
+        ("+1", True, ann),
+        ("+1", False, ann),
+    ]
 
 
 async def test_a_reply_names_what_it_answers(adapter, server, sink, ann):
@@ -133,7 +146,9 @@ async def test_a_reply_names_what_it_answers(adapter, server, sink, ann):
 
 async def test_mentions_become_names(adapter, server, sink, ann):
     role = server.add_role("Billing team")
-    await server.gateway.dispatch("GUILD_ROLE_CREATE", {"guild_id": server.guild, "role": server.world.roles[role]})
+    await server.gateway.dispatch(
+        "GUILD_ROLE_CREATE", {"guild_id": server.guild, "role": server.world.roles[role]}
+    )
     help_ = server.id_of("help")
     text = f"ask <@{ann}> or <@&{role}> in <#{help_}> <:party:123456> </firstline ask:42> <t:0:R> <@999>"
     await server.user_says("help", ann, text)
@@ -197,9 +212,13 @@ async def test_a_channel_that_is_off_stays_silent(server, sink, ann):
     assert [e.text for e in sink.of("message")] == ["for you"]
 
 
-async def test_who_sees_the_private_staff_channel_is_an_agent_and_managers_are_admins(adapter, server, sink, ann):
+async def test_who_sees_the_private_staff_channel_is_an_agent_and_managers_are_admins(
+    adapter, server, sink, ann
+):
     boss = server.add_role("boss", 1 << 5)
-    await server.gateway.dispatch("GUILD_ROLE_CREATE", {"guild_id": server.guild, "role": server.world.roles[boss]})
+    await server.gateway.dispatch(
+        "GUILD_ROLE_CREATE", {"guild_id": server.guild, "role": server.world.roles[boss]}
+    )
     dana = server.add_user("dana", roles=[server.agents])
     root = server.add_user("root", roles=[boss])
     for user in (ann, dana, root):

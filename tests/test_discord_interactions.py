@@ -14,10 +14,10 @@ from adapters.port import (
     Block,
     Button,
     Content,
+    Forbidden,
     Form,
     FormErrors,
     FormInput,
-    Forbidden,
     MsgRef,
     Place,
     Post,
@@ -88,7 +88,7 @@ async def test_a_press_is_recorded_and_acknowledged_silently(adapter, server, si
     pressed = await server.user_presses(ident, "Claim", dana)
     event = await sink.event("action")
     assert (event.verb, event.arg, event.keys) == ("claim", "T-1", (f"discord:int:{pressed.id}",))
-    assert event.source == MsgRef(Place("discord", server.guild, server.staff), ident)
+    assert event.source == MsgRef(Place("discord", server.guild, server.staff, kind="private"), ident)
     assert event.actor.name == "dana"
     assert event.actor.roles == {server.agents, "agent"}
     assert pressed.response == 6
@@ -335,9 +335,8 @@ async def test_a_command_in_a_thread_belongs_there(adapter, server, sink, ann):
 async def test_every_verb_is_a_command_with_its_options(adapter, server, sink, ann):
     (command,) = [c for c in server.world.commands if c["name"] == "firstline"]
     verbs = {o["name"] for o in command["options"]}
-    assert verbs == set(
-        "ask reload rollback status search gaps review report mode incident why tickets my-data help claim".split()
-    )
+    wanted = "ask reload rollback status search gaps review report mode incident why tickets my-data help claim"
+    assert verbs == set(wanted.split(" "))
     await server.user_command("mode", {"mode": "shadow", "category": "billing"}, ann, "help")
     await server.user_command("reload", {"force": True}, ann, "help")
     assert [e.args for e in sink.of("command")] == [

@@ -230,7 +230,7 @@ async def test_buttons_beyond_the_limits_are_refused(server, api, button):
     assert (await api("POST", f"/channels/{server.id_of('help')}/messages", body))[1]["code"] == 50035
 
 
-async def test_the_same_nonce_is_the_same_message_within_its_window(server, web):
+async def test_the_same_nonce_is_the_same_message_within_its_window(web):
     now = 1_800_000_000.0
     async with DiscordServer.running(clock=lambda: now) as server:
         api = Api(server, web)
