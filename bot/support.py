@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bot.support_rules import RULES, Match, coverage
 from bot.support_text import clauses, markup, read
 
-NEAR = 0.40  # the least cosine between a sentence and the nearest stretch of its passage
+NEAR = 0.50  # the least cosine between a sentence and the nearest stretch of its passage
 COVERED = 0.60  # the least share of a clause's words that the passage has
 
 Embed = Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]]
@@ -25,8 +25,6 @@ Embed = Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]]
 class PassageLike(Protocol):
     """What can be cited. Sentences cite passages by position, from 1."""
 
-    @property
-    def id(self) -> str: ...
     @property
     def title(self) -> str: ...
     @property
@@ -94,7 +92,7 @@ def _judge(sentence: Sentence, passages: Sequence[PassageLike]) -> tuple[float, 
         return 0.0, [("citation", f"cites {list(sentence.cites)} of {len(passages)} passages")]
     if found := markup(sentence.text):
         return 0.0, [("markup", found)]
-    source = read([(passages[n - 1].title, passages[n - 1].text) for n in dict.fromkeys(sentence.cites)])
+    source = read(tuple((passages[n - 1].title, passages[n - 1].text) for n in dict.fromkeys(sentence.cites)))
     parts = clauses(sentence.text, source)
     if not any(part.claims for part in parts):
         return 0.0, [("empty", "says nothing that can be checked")]
@@ -117,7 +115,7 @@ async def _far(
     texts = [s.text for s in sentences]
     stretches: list[tuple[int, str]] = []
     for number, passage in enumerate(passages, 1):
-        source = read([(passage.title, passage.text)])
+        source = read(((passage.title, passage.text),))
         stretches += [(number, text) for text in (passage.title, *(unit.text for unit in source.units))]
     vectors: NDArray[Any] = await embed([*texts, *(text for _, text in stretches)])
     ours, theirs = vectors[: len(texts)], vectors[len(texts) :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bot.support_text import Clause, Source, Token, same
-from bot.support_words import AT_LEAST, AT_LEAST_AFTER, AT_MOST, AT_MOST_AFTER, JOINTS, RANGE, SIDES
+from bot.support_words import AT_LEAST, AT_LEAST_AFTER, AT_MOST, AT_MOST_AFTER, JOINTS, RANGE, RATES, SIDES
 
 REACH = 6  # words around a number that tell what it counts
 GAP = 2  # tokens from one end of a range to the other: "3 to 5"
@@ -67,7 +67,7 @@ def _surroundings(tokens: Sequence[Token], at: int) -> dict[str, tuple[float, bo
         token = tokens[on]
         if token.text.lower() in JOINTS or (token.kind == "number" and not _in_range(tokens, on, at)):
             break
-        if token.kind == "word" and ahead < REACH:
+        if token.kind == "word" and ahead < REACH and tokens[on - 1].text.lower() not in RATES:
             found.setdefault(token.stem, (1.0, token.name))
             ahead += 1
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -114,7 +113,8 @@ def markup(text: str) -> str:
     return f"{found[0]!r}" if found else ""
 
 
-def read(passages: Sequence[tuple[str, str]]) -> Source:
+@lru_cache(maxsize=256)
+def read(passages: tuple[tuple[str, str], ...]) -> Source:
     """Cut (title, text) pairs into what sentences can be compared with."""
     units: list[Clause] = []
     titles: list[Token] = []

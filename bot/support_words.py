@@ -37,7 +37,7 @@ nicht nie niemals ohne weder statt außer kein keine keinen keinem keiner keines
 # Words that a sentence may bring along, but may not deny where the passage does not, nor the other way round.
 SOFT = _set("""
 able possible possibly available become becomes became reach reaches reached happen happens create creates created ready passed
-work works working need needs needed has enter möglich verfügbar geht funktioniert brauchen benötigen
+work works working need needs needed has enter ask write contact möglich verfügbar geht funktioniert brauchen benötigen
 """)
 
 # Words of the same meaning, where support texts vary. The first names the group.
@@ -70,7 +70,6 @@ SAME = (
     "app application",
     "back return returned returns zurück",
     "answer answers reply replies respond response",
-    "write writes contact",
     "repeat repeated retry",
     "take takes last lasts",
     "save saves reduce",
