@@ -296,7 +296,7 @@ class SlackAdapter:
             if self._workspace is not None and self._session is not None and not self._session.closed:
                 return self._workspace
             api = self._api()
-            answer = await api.call("auth.test")
+            answer = await api.call("auth.test", form=True)
             us = Us(
                 tenant=str(answer["team_id"]),
                 user=str(answer["user_id"]),

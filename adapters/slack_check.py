@@ -38,7 +38,7 @@ async def check_setup(
 async def _bot_token(api: SlackApi) -> list[CheckResult]:
     name = "Slack bot token"
     try:
-        answer = await api.call("auth.test")
+        answer = await api.call("auth.test", form=True)
     except AdapterError as error:
         return [CheckResult(name, ok=False, detail="refused or not reachable", fix=str(error))]
     found = CheckResult(name, ok=True, detail=f"{answer.get('user')} in {answer.get('team')}")
@@ -70,7 +70,7 @@ async def _app_token(api: SlackApi, app_token: str) -> CheckResult:
     if not app_token:
         return CheckResult(name, ok=False, detail="app_token is empty", fix=fix)
     try:
-        await api.call("apps.connections.open", token=app_token)
+        await api.call("apps.connections.open", form=True, token=app_token)
     except AdapterError as error:
         return CheckResult(name, ok=False, detail=str(error), fix=fix)
     return CheckResult(name, ok=True, detail="Socket Mode can be opened")

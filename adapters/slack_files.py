@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
@@ -118,7 +119,8 @@ class Files:
         await self._api.call(
             "files.completeUploadExternal",
             write=True,
-            files=[{"id": ticket["file_id"], "title": safe_name(name)}],
+            form=True,
+            files=json.dumps([{"id": ticket["file_id"], "title": safe_name(name)}]),
             channel_id=channel,
             thread_ts=thread,
         )

@@ -32,23 +32,21 @@ It refuses what Slack refuses: see `blocks.py` for shapes and `methods.py` for t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
 
 from tests.slack.blocks import Invalid, check_blocks
-from tests.slack.delivery import MAX_RETRIES, Delivery, HttpTarget, Sockets
+from tests.slack.courier import Courier
 from tests.slack.methods import ALL_SCOPES, NEEDS, Methods, Refused
 from tests.slack.people import Doings
 from tests.slack.workspace import (
-    APP,
     APP_TOKEN,
     BOT,
     BOT_TOKEN,
@@ -62,8 +60,8 @@ from tests.slack.workspace import (
     readable,
 )
 
-T = TypeVar("T")
 RESPONSE_URL_USES = 5
+STRUCTURED = {"blocks", "files", "metadata", "view"}  # in forms they are JSON text
 
 
 @dataclass
@@ -76,42 +74,33 @@ class Fault:
     done: bool = False
 
 
-class SlackServer(Doings):
+class SlackServer(Courier, Doings):
     """See the module."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self.space = Workspace(clock)
-        self.sockets = Sockets(self.touch)
+        super().__init__(Workspace(clock))
         self.methods = Methods(self)
         self.bot_token, self.app_token, self.signing_secret = BOT_TOKEN, APP_TOKEN, SIGNING_SECRET
         self.bot_user, self.team = BOT_USER, TEAM
         self.scopes = set(ALL_SCOPES)
         self.app_scopes = {"connections:write"}
         self.token_error = ""  # e.g. "token_revoked": every call with the bot token is refused with it
-        self.ack_seconds = 3.0
-        self.retry_seconds: tuple[float, ...] = ()
         self.echo = True  # tell the app about its own messages, as Slack does
         self.page_max = 1000
         self.posts_per_second: float | None = None
-        self.http: HttpTarget | None = None
         self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.outstanding: list[Delivery] = []
         self.faults: list[Fault] = []
         self.url = ""
         self._limited: dict[str, float] = {}
         self._last_post: dict[str, float] = {}
-        self._in_air = 0
-        self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: web.AppRunner | None = None
-        self._session: aiohttp.ClientSession | None = None
 
     # --- life --------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
-        app.router.add_post("/api/{method}", self._api)
+        app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_get("/link/", self.sockets.handle)
         app.router.add_post("/respond/{id}", self._respond)
         app.router.add_post("/upload/{id}", self._upload)
@@ -148,26 +137,6 @@ class SlackServer(Doings):
     @property
     def api_base(self) -> str:
         return f"{self.url}/api/"
-
-    # --- waiting -----------------------------------------------------------------------------------------------
-
-    def touch(self) -> None:
-        """Something changed: whoever waits looks again."""
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-
-    async def wait_for(self, predicate: Callable[[], T], seconds: float = 10.0) -> T:
-        """The first truthy value of `predicate`; TimeoutError after `seconds`."""
-        async with asyncio.timeout(seconds):
-            while True:
-                found = predicate()
-                if found:
-                    return found
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), 0.02)
-
-    async def settled(self, seconds: float = 10.0) -> None:
-        await self.wait_for(lambda: self._in_air == 0 and all(d.acked for d in self.outstanding), seconds)
 
     # --- setting up ----------------------------------------------------------------------------------------------
 
@@ -254,6 +223,7 @@ class SlackServer(Doings):
                 args |= await request.json()
             else:
                 args |= {name: str(value) for name, value in (await request.post()).items()}
+                args |= {name: json.loads(args[name]) for name in STRUCTURED & args.keys()}
             self.calls.append((method, args))
             return await self._answer(request, method, args)
         finally:
@@ -367,66 +337,6 @@ class SlackServer(Doings):
         served = file.get("served") or file["mimetype"]
         return web.Response(body=self.space.contents[file["id"]], content_type=served)
 
-    # --- delivering --------------------------------------------------------------------------------------------------
-
-    async def emit(
-        self, event: Mapping[str, Any], *, event_id: str = "", wait: bool = False, **outer: Any
-    ) -> Delivery:
-        """Deliver one event of the Events API, as Slack would: to one socket, or over HTTP."""
-        event = {"event_ts": event.get("ts") or self.space.ts(), **event}
-        payload = {
-            "token": "verification", "team_id": TEAM, "context_team_id": TEAM, "api_app_id": APP, "event": event,
-            "type": "event_callback", "event_id": event_id or f"Ev{self.space.number():08d}",
-            "event_time": int(self.space.clock()), "is_ext_shared_channel": self._shared(event),
-            "authorizations": [{"team_id": TEAM, "user_id": BOT_USER, "is_bot": True, "enterprise_id": None}], **outer,
-        }  # fmt: skip
-        return await self.deliver(Delivery("events_api", payload), wait=wait)
-
-    def _shared(self, event: Mapping[str, Any]) -> bool:
-        channel = event.get("channel")
-        found = self.space.channels.get(channel) if isinstance(channel, str) else None
-        return bool(found is not None and found.ext_shared)
-
-    async def deliver(self, delivery: Delivery, *, wait: bool = True) -> Delivery:
-        """Send, and wait at most `ack_seconds` for the acknowledgement. Only events are tried again."""
-        if delivery.kind == "events_api":
-            self.outstanding = [d for d in self.outstanding if not d.acked]
-            self.outstanding.append(delivery)
-        sent = await self._send(delivery)
-        if wait and sent:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(delivery.answered.wait(), self.ack_seconds)
-        if delivery.kind == "events_api" and self.retry_seconds and not delivery.acked:
-            self._later(self._retry(delivery))
-        return delivery
-
-    async def _send(self, delivery: Delivery) -> bool:
-        if self.http is None:
-            return await self.sockets.send(delivery)
-        assert self._session is not None
-        try:
-            async with asyncio.timeout(self.ack_seconds):
-                return await self.http.send(self._session, delivery)
-        except (TimeoutError, aiohttp.ClientError, OSError):
-            return False
-
-    async def _retry(self, delivery: Delivery) -> None:
-        for seconds in self.retry_seconds:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(delivery.answered.wait(), seconds)
-            if delivery.acked or delivery.attempt >= MAX_RETRIES:
-                return
-            delivery.attempt += 1
-            await self._send(delivery)
-
-    async def redeliver(self) -> list[Delivery]:
-        """Every event that nobody acknowledged comes again, at most three times each; waits for the answers."""
-        again = [d for d in self.outstanding if not d.acked and d.attempt < MAX_RETRIES]
-        for delivery in again:
-            delivery.attempt += 1
-            await self.deliver(delivery)
-        return again
-
     def show(self, user: str, view: dict[str, Any]) -> dict[str, Any]:
         """Open a modal for a person."""
         ident = f"V{self.space.number()}"
@@ -441,11 +351,6 @@ class SlackServer(Doings):
         }
         self.space.views[ident] = held
         return held
-
-    def _later(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _dumps(value: Any) -> str:
