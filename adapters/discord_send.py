@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -19,13 +18,13 @@ from adapters.discord_format import (
     render,
     render_one,
     speaker,
-    thread_name,
 )
-from adapters.discord_http import ARCHIVED, GONE, LOCKED, THREAD_EXISTS, RoutedHTTP, errors_translated
+from adapters.discord_http import GONE, RoutedHTTP, errors_translated
 from adapters.discord_live import Lives
 from adapters.discord_parse import EMOJI, snowflake
 from adapters.discord_settings import DiscordSettings
 from adapters.discord_text import escape, units
+from adapters.discord_threads import Threads, worded
 from adapters.port import (
     AdapterError,
     Delete,
@@ -50,8 +49,6 @@ from adapters.port import (
 PER_MESSAGE = 10  # files
 _LINE = 260  # the room for the line about a file that could not be copied
 _UNICODE = {name: char for char, name in EMOJI.items()}
-_TAGS = 5
-_SOLVED = ("solved", "resolved", "answered")
 _MESSAGES = "/channels/{channel_id}/messages"
 _MESSAGE = "/channels/{channel_id}/messages/{message_id}"
 
@@ -96,6 +93,7 @@ class Sender:
     ) -> None:
         self._settings, self._http, self._lives, self._files = settings, http, lives, files
         self._is_role, self._link = is_role, link
+        self._threads = Threads(http, settings.solved_tag)
         self._dms: dict[str, str] = {}
 
     async def deliver(self, op: Op, part: int, key: str) -> Delivered:
@@ -112,9 +110,9 @@ class Sender:
                 case React():
                     return await self._react(op)
                 case OpenThread():
-                    return await self._open_thread(op)
+                    return await self._threads.open(op)
                 case SetThread():
-                    return await self._set_thread(op)
+                    return await self._threads.set(op)
                 case PublishHome():
                     return Delivered()
 
@@ -129,7 +127,7 @@ class Sender:
         try:
             sent = await self._send(op.place.thread or op.place.channel, payload, files, nonce(key, part))
         except discord.HTTPException as error:
-            raise self._worded(error) from error
+            raise worded(error) from error
         return Delivered(ref=MsgRef(op.place, str(sent["id"])))
 
     async def _send(self, channel: str, payload: Payload, files: Sequence[FileRef], token: str) -> Any:
@@ -219,13 +217,13 @@ class Sender:
         payload.pop("flags", None)
         channel = channel_of(op.ref)
         ids = {"channel_id": channel, "message_id": op.ref.id}
-        await self._in_open_thread(channel, lambda: self._http.call("PATCH", _MESSAGE, ids=ids, json=payload))
+        await self._threads.opened(channel, lambda: self._http.call("PATCH", _MESSAGE, ids=ids, json=payload))
         return Delivered(ref=op.ref)
 
     async def _delete(self, op: Delete) -> Delivered:
         ids = {"channel_id": channel_of(op.ref), "message_id": op.ref.id}
         try:
-            await self._in_open_thread(
+            await self._threads.opened(
                 ids["channel_id"], lambda: self._http.call("DELETE", _MESSAGE, ids=ids)
             )
         except discord.HTTPException as error:
@@ -239,106 +237,13 @@ class Sender:
         ids = {"channel_id": channel, "message_id": op.ref.id}
         path = f"{_MESSAGE}/reactions/{quote(emoji, safe='')}/@me"
         try:
-            await self._in_open_thread(
+            await self._threads.opened(
                 channel, lambda: self._http.call("PUT" if op.on else "DELETE", path, ids=ids)
             )
         except discord.HTTPException as error:
             if error.code not in GONE:
                 raise
         return Delivered(ref=op.ref)
-
-    async def _in_open_thread(self, channel: str, call: Callable[[], Any]) -> Any:
-        """A change in an archived thread: open it, change, and leave it to Discord to archive it again."""
-        try:
-            return await call()
-        except discord.HTTPException as error:
-            if error.code != ARCHIVED:
-                raise self._worded(error) from error
-        try:
-            await self._patch_channel(channel, {"archived": False})
-            return await call()
-        except discord.HTTPException as error:
-            if error.code in {ARCHIVED, LOCKED, 50013}:
-                raise Forbidden(
-                    "The thread is archived and locked. Unlock it, or give the bot Manage Threads in this channel."
-                ) from error
-            raise
-
-    def _worded(self, error: discord.HTTPException) -> Exception:
-        if error.code == LOCKED:
-            return Forbidden(
-                "The thread is locked: unlock it, or give the bot Manage Threads in this channel."
-            )
-        return error
-
-    # --- threads ---
-
-    async def _patch_channel(self, channel: str, changes: Payload) -> Any:
-        return await self._http.call(
-            "PATCH", "/channels/{channel_id}", ids={"channel_id": channel}, json=changes
-        )
-
-    async def _open_thread(self, op: OpenThread) -> Delivered:
-        """A thread made from a message has that message's id, so a second try finds the first one's."""
-        place = op.origin.place
-        if place.kind in {"dm", "forum"} or (place.thread and place.thread != op.origin.id):
-            return Delivered(place=place)
-        ids = {"channel_id": place.channel, "message_id": op.origin.id}
-        body = {"name": thread_name(op.title), "auto_archive_duration": 4320}
-        try:
-            await self._http.call("POST", _MESSAGE + "/threads", ids=ids, json=body)
-        except discord.HTTPException as error:
-            if error.code != THREAD_EXISTS:
-                raise
-            await self._http.call("GET", "/channels/{channel_id}", ids={"channel_id": op.origin.id})
-        return Delivered(place=Place("discord", place.tenant, place.channel, op.origin.id, place.kind))
-
-    async def _set_thread(self, op: SetThread) -> Delivered:
-        if op.place.thread is None:
-            return Delivered(place=op.place)
-        changes: Payload = {}
-        if op.archived is not None:
-            changes["archived"] = op.archived
-        if op.locked is not None:
-            changes["locked"] = op.locked
-        thread = op.place.thread
-        if op.place.kind == "forum" and (op.tags is not None or op.solved is not None):
-            changes |= await self._tags(op, thread)
-        if changes:
-            await self._change_thread(thread, changes)
-        return Delivered(place=op.place)
-
-    async def _change_thread(self, thread: str, changes: Payload) -> None:
-        try:
-            await self._patch_channel(thread, changes)
-        except discord.HTTPException as error:
-            if error.code != ARCHIVED or changes.get("archived") is False:
-                raise self._worded(error) from error
-            # Only an open thread can be changed otherwise; then it is closed again.
-            await self._in_open_thread(
-                thread, lambda: self._patch_channel(thread, {"archived": True} | changes)
-            )
-
-    async def _tags(self, op: SetThread, thread: str) -> Payload:
-        """The forum tags that result; unknown names are left out, at most five stay."""
-        post, forum = await asyncio.gather(
-            self._http.call("GET", "/channels/{channel_id}", ids={"channel_id": thread}),
-            self._http.call("GET", "/channels/{channel_id}", ids={"channel_id": op.place.channel}),
-        )
-        known = {str(t["name"]).lower(): str(t["id"]) for t in forum.get("available_tags", [])}
-        names = {ident: ident for ident in known.values()} | known
-        before = [str(t) for t in post.get("applied_tags", [])]
-        after = before
-        if op.tags is not None:
-            after = [names[t.lower()] for t in op.tags if t.lower() in names]
-        if op.solved is not None:
-            wanted = (self._settings.solved_tag.lower(),) if self._settings.solved_tag else _SOLVED
-            solved = next((names[name] for name in wanted if name in names), None)
-            after = [t for t in after if t != solved]
-            if solved and op.solved:
-                after = [solved, *after]
-        after = list(dict.fromkeys(after))[:_TAGS]
-        return {} if after == before else {"applied_tags": after}
 
     # --- did it arrive? ---
 
