@@ -23,7 +23,7 @@ SCOPES = ("bot", "applications.commands")
 def invite(app_id: str) -> str:
     """The link with which somebody who may manage the server adds the bot."""
     bits = sum(bit for bit, _ in PERMISSIONS.values())
-    query = {"client_id": app_id, "permissions": str(bits), "scope": " ".join(SCOPES)}
+    query = {"client_id": app_id or "YOUR_APPLICATION_ID", "permissions": str(bits), "scope": " ".join(SCOPES)}
     return f"https://discord.com/oauth2/authorize?{urlencode(query)}"
 
 
