@@ -18,7 +18,7 @@ from adapters.discord_commands import sync
 from adapters.discord_events import Intake
 from adapters.discord_files import Files, channel_of
 from adapters.discord_history import History
-from adapters.discord_http import LOGIN_REFUSED, INTENTS, RoutedHTTP, errors_translated, session, translate
+from adapters.discord_http import INTENTS, LOGIN_REFUSED, RoutedHTTP, errors_translated, session, translate
 from adapters.discord_invite import invite, setup_text
 from adapters.discord_live import Lives
 from adapters.discord_people import GuildFacts, actor_of, facts_of, roles_of
