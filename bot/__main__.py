@@ -17,6 +17,7 @@ FINDING, USAGE = 1, 2
 
 def main() -> None:
     """Run the command line. Exit codes: 0 ok, 1 a finding, 2 wrong usage."""
+    from bot.texts import WordingError
     from bot.web import WebError
     from bot.writer import StorageError
     from knowledge.passage import KnowledgeError
@@ -34,7 +35,7 @@ def main() -> None:
     except KnowledgeError as error:
         fail("The knowledge cannot be used; nothing was changed.", [str(c) for c in error.complaints])
         sys.exit(FINDING)
-    except (StorageError, WebError) as error:
+    except (StorageError, WebError, WordingError) as error:
         fail(str(error), [])
         sys.exit(FINDING)
     except BrokenPipeError:

@@ -27,7 +27,7 @@ from bot.gather import Gatherer
 from bot.language_model import LanguageModel
 from bot.metrics import Metrics
 from bot.outbox import Outbox
-from bot.policies import policy_of
+from bot.policies import policy_of, texts_of
 from bot.reload import Reloader
 from bot.reports import Reports
 from bot.signals import Signals
@@ -73,14 +73,15 @@ class App:
         library: Library | None = None,
         routes: Callable[[Engine], Sequence[Any]] = lambda _: (),
     ) -> None:
-        self.config, self.adapters = config, {a.name: a for a in adapters}
+        self.config = config
+        self.adapters: dict[str, ChatAdapter] = {a.name: a for a in adapters}
         self.clock = clock or RealClock()
         self.metrics = Metrics()
         self.writer = Writer(config.bot.data_dir / "firstline.db")
         self.storage = Storage(self.writer)
         self.library = library or library_of(config)
         self.policy = policy_of(config)
-        self.texts = wording.load_texts(config.wording)
+        self.texts = texts_of(config)
         self.signals = Signals(self.library.embed)
         self.model = LanguageModel(
             host=config.ollama.host, model=config.ollama.model, timeout_seconds=config.ollama.timeout_seconds,

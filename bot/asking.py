@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-
-from handoff.decide import decide
 
 from adapters.port import Actor, MessageReceived, MsgRef, Place
 from bot import shell_output as out
@@ -21,6 +19,7 @@ from bot.metrics import Metrics
 from bot.policies import policy_of
 from bot.routing import fresh_case, redacted
 from bot.signals import Signals
+from handoff.decide import decide
 from handoff.facts import Answer
 from handoff.model import Case, Decision, Earlier, Known, Say
 from knowledge.library import KnowledgeError, Library
@@ -85,13 +84,28 @@ async def opened(config: Config) -> AsyncIterator[Library]:
     library = library_of(config)
     try:
         info = await library.open()
-        if info is None or await library.stale(config.knowledge.paths):
+        seen = fingerprint(config.knowledge.paths)
+        note = config.bot.data_dir / "knowledge" / "read-from.txt"
+        if info is None or not note.exists() or note.read_text("utf-8") != seen:
             with out.progress() as step:
                 built = await library.build(config.knowledge.paths, progress=step)
             await library.activate(built.info.id)
+            note.write_text(seen, "utf-8")
         yield library
     finally:
         library.close()
+
+
+def fingerprint(paths: Sequence[Path]) -> str:
+    """Which files there are, how big and how old: whether a build could find anything new."""
+    files = sorted(
+        f for path in paths for f in ([path] if path.is_file() else path.rglob("*")) if f.is_file()
+    )
+    digest = hashlib.sha256()
+    for file in files:
+        stat = file.stat()
+        digest.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
 
 
 async def ask_once(config: Config, question: str) -> dict[str, Any]:

@@ -24,12 +24,11 @@ from bot.config import Config
 log = structlog.get_logger("demo")
 
 
-async def serve(config: Config, *, port: int | None, fresh: bool) -> int:
+async def serve(config: Config, *, port: int | None) -> int:
     """The playground until Ctrl-C."""
     logs.configure("json" if not sys.stderr.isatty() else config.bot.log_format, "warning")
     data_dir = config.bot.data_dir / "demo"
-    if fresh:
-        forget(data_dir)
+    forget(data_dir)
     settings = demo_config(config, data_dir, port=port)
     app = playground_app(settings)
     with out.progress() as step:
@@ -46,7 +45,7 @@ async def serve(config: Config, *, port: int | None, fresh: bool) -> int:
 
 
 def forget(data_dir: Path) -> None:
-    """Remove what earlier demos left, but not the knowledge that was built."""
+    """Remove what earlier demos left (their chat lived in memory and is gone), but not the knowledge."""
     for name in ("firstline.db", "firstline.db-wal", "firstline.db-shm"):
         (data_dir / name).unlink(missing_ok=True)
 
@@ -54,7 +53,9 @@ def forget(data_dir: Path) -> None:
 async def talk(config: Config) -> int:
     """The console until /quit."""
     logs.configure("text", "error")
-    settings = demo_config(config, config.bot.data_dir / "chat", port=0)
+    data_dir = config.bot.data_dir / "demo"
+    forget(data_dir)
+    settings = demo_config(config, data_dir, port=0)
     app, finished = console_app(settings)
     with out.progress() as step:
         async with app.running(step):

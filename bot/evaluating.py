@@ -13,6 +13,7 @@ from bot import shell_output as out
 from bot import wording
 from bot.asking import Asker, opened
 from bot.config import Config
+from bot.policies import texts_of
 from handoff.model import Decision, Known, Say
 from knowledge.evaluate import Report, evaluate_rows, read_labelled
 from knowledge.library import KnowledgeError, Library
@@ -105,7 +106,7 @@ def read_cases(file: Path) -> list[Mapping[str, Any]]:
 async def judge_cases(config: Config, library: Library, cases: Sequence[Mapping[str, Any]]) -> list[Judged]:
     asker = Asker(config, library)
     await asker.prepare()
-    texts = wording.load_texts(config.wording)
+    texts = texts_of(config)
     judged = []
     with out.progress() as step:
         for number, case in enumerate(cases, 1):

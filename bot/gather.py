@@ -12,19 +12,18 @@ from dataclasses import replace
 from typing import Protocol
 
 import structlog
-from handoff.decide import wants_search, wants_signals
-from knowledge.questions import split_questions
 from rapidfuzz import fuzz
 
 from adapters.port import Inbound, MessageReceived
 from bot.batch import Step
 from bot.metrics import Metrics
-from bot.signals import Signals
-from bot.storage import Storage
+from bot.signals import Signal, Signals
+from handoff.decide import wants_search, wants_signals
 from handoff.model import Case, Earlier, Found, Hit, Known
 from handoff.policy import Policy
 from knowledge.library import Found as KnowledgeFound
 from knowledge.library import Library, Scope
+from knowledge.tokens import split_questions
 
 log = structlog.get_logger("gather")
 
@@ -45,12 +44,18 @@ class Incidents(Protocol):
         """(incident id, its approved text) when this question belongs to the open incident, else empty."""
 
 
+class History(Protocol):
+    """What is stored of a customer's earlier tickets."""
+
+    async def earlier(self, case: Case, limit: int = 10) -> list[Earlier]: ...
+
+
 class Gatherer:
     def __init__(
         self,
         library: Library,
         signals: Signals,
-        storage: Storage,
+        storage: History,
         policy: Policy,
         metrics: Metrics,
         *,
@@ -70,6 +75,7 @@ class Gatherer:
         known = replace(known, earlier=await self._earlier(case, event))
         said = wants_signals(case, event, self._policy, now)
         question = wants_search(case, event, self._policy, now)
+        signal: Signal | None
         if said and question:  # side by side: the embedder computes both in one batch
             signal, found = await asyncio.gather(
                 self._signals.check(said), self._search(case, event, question)

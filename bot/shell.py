@@ -55,12 +55,11 @@ def demo(
     config: ConfigFile = None,
     knowledge_dir: KnowledgeDir = None,
     port: Annotated[int | None, typer.Option(help="Port of the page; default: the configured one.")] = None,
-    fresh: Annotated[bool, typer.Option(help="Forget what was said in earlier demos.")] = False,
 ) -> int:
     """A local page with a customer's channel, the staff channel and the why of every decision. No account needed."""
     from bot.demo import serve
 
-    return asyncio.run(serve(configured(config, knowledge_dir), port=port, fresh=fresh))
+    return asyncio.run(serve(configured(config, knowledge_dir), port=port))
 
 
 @typer_app.command()

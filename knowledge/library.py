@@ -12,7 +12,7 @@ from knowledge import models
 from knowledge.build import Order, build
 from knowledge.embedder import Embedder
 from knowledge.engine import Engine, Vectors
-from knowledge.passage import Built, Found, Hit, KnowledgeError, Scope, SnapshotInfo
+from knowledge.passage import PUBLIC, Built, Found, Hit, KnowledgeError, Scope, SnapshotInfo
 from knowledge.pointer import Pointer
 from knowledge.searching import Asked, Searcher
 from knowledge.snapshot import Snapshot
@@ -130,6 +130,18 @@ class Library:
     def versions(self) -> Mapping[str, str]:
         """Topic -> version, in the snapshot in use."""
         return self._current.snapshot.versions_by_topic() if self._current else {}
+
+    @property
+    def boundaries(self) -> Mapping[str, tuple[str, ...]]:
+        """Topic -> its own `escalate_when` lines, in the snapshot in use."""
+        topics = self._current.snapshot.topics if self._current else ()
+        return {topic.id: topic.escalate_when for topic in topics if topic.escalate_when}
+
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """Topic -> title of what everybody may see, in the snapshot in use; for autocomplete."""
+        topics = self._current.snapshot.topics if self._current else ()
+        return {topic.id: topic.title for topic in topics if PUBLIC in topic.audience}
 
     def close(self) -> None:
         if self._embedder:
