@@ -154,6 +154,7 @@ class SlackAdapter:
             api,
             workspace.us,
             workspace.people,
+            workspace.history,
             clock=self._clock,
             ack_seconds=self.settings.ack_seconds,
             on_revoked=self._token_refused,
@@ -260,9 +261,8 @@ class SlackAdapter:
             await self._gap.wait()
             self._gap.clear()
             async with sink.catching_up("slack"):
-                for mark in await sink.marks("slack"):
-                    async for event in workspace.history.missed(mark, CATCH_UP_PAGE):
-                        await sink.receive(event)
+                async for event in workspace.history.missed_since(await sink.marks("slack"), CATCH_UP_PAGE):
+                    await sink.receive(event)
             sink.state("slack", "connected")
 
     async def _stop_sockets(self, grace: float) -> None:
@@ -326,6 +326,7 @@ class SlackAdapter:
             files,
             session,
             settings.api_base,
+            us.tenant,
             settings.staff_channel,
             settings.file_bytes_max,
             self._live,
@@ -375,6 +376,8 @@ class SlackAdapter:
         )
 
     def routes(self, sink: Sink) -> list[web.RouteDef]:
-        """For the site, in HTTP mode. Payloads go to the sink that `run` was given, which is this one."""
+        """For the site, in HTTP mode; none in Socket Mode. Payloads go to the sink that `run` was given: this one."""
         del sink
+        if not self.settings.http:
+            return []
         return routes(self.settings.signing_secret, self._clock, lambda: self._bolt)

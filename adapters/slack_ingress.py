@@ -31,12 +31,14 @@ from adapters.port import (
     MessageAction,
     MessageEdited,
     MessageReceived,
+    ReactionChanged,
     Sink,
 )
 from adapters.slack_api import SDK_LOG, SlackApi
 from adapters.slack_events import parse_event
 from adapters.slack_forms import error_response, notice_view, view
 from adapters.slack_gestures import parse_gesture
+from adapters.slack_history import History
 from adapters.slack_parse import Us, mentioned
 from adapters.slack_people import MESSAGE_MAX_AGE, People
 
@@ -111,12 +113,14 @@ class Ingress:
         api: SlackApi,
         us: Us,
         people: People,
+        history: History,
         *,
         clock: Callable[[], float],
         ack_seconds: float = ACK_SECONDS,
         on_revoked: Callable[[str], None],
     ) -> None:
-        self._sink, self._api, self._us, self._people = sink, api, us, people
+        self._sink, self._api, self._us = sink, api, us
+        self._people, self._history = people, history
         self._clock, self._ack_seconds, self._on_revoked = clock, ack_seconds, on_revoked
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._twins: OrderedDict[str, None] = OrderedDict()
@@ -153,14 +157,16 @@ class Ingress:
         """Tell the sink, with the person's rights as they are now."""
         if isinstance(event, HomeOpened) or not event.place.channel:
             event = await self._placed(event)
+        elif isinstance(event, ReactionChanged) and event.place.kind != "dm":
+            thread = await self._history.thread_of(event.place.channel, event.ref.id)
+            place = replace(event.place, thread=thread)
+            event = replace(event, place=place, ref=replace(event.ref, place=place))
         if event.actor is not None:
-            event = replace(
-                event, actor=await self._people.actor(event.actor.id, max_age=max_age, seen=event.actor)
-            )
+            actor = await self._people.actor(event.actor.id, max_age=max_age, seen=event.actor)
+            event = replace(event, actor=actor)
         if isinstance(event, MessageAction):
-            author = await self._people.actor(
-                event.target_author.id, max_age=max_age, seen=event.target_author
-            )
+            seen = event.target_author
+            author = await self._people.actor(seen.id, max_age=max_age, seen=seen)
             event = replace(event, target_author=author)
         return await self._sink.receive(event)
 

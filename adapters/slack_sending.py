@@ -69,6 +69,7 @@ class Sending:
     files: Files
     session: aiohttp.ClientSession
     api_base: str
+    tenant: str
     staff_channel: str
     file_bytes_max: int
     live: Callable[[str], str | None]
@@ -133,7 +134,7 @@ class Sending:
             )
             payload.pop("client_msg_id")
             answer = await self.api.call("chat.postMessage", write=True, **payload)
-        where = replace(place, channel=str(answer.get("channel") or channel))
+        where = replace(place, tenant=self.tenant, channel=str(answer.get("channel") or channel))
         ref = MsgRef(where, str(answer["ts"]))
         if place.thread is not None and (answer.get("message") or {}).get("thread_ts") != place.thread:
             # The parent is gone, and Slack put the reply at the top level, where it must not stand.
@@ -166,19 +167,19 @@ class Sending:
 
     async def _private(self, op: Private, part: int, key: str) -> Delivered:
         """In the live interaction, else ephemeral (only what may be lost), else as a DM."""
-        parts = render(op.content)
+        shown = render_one(op.content)
         url = self.live(op.interaction) if op.interaction else None
-        if url is not None and await self._respond(url, op.place, parts[part]):
+        if url is not None and await self._respond(url, op.place, shown):
             return Delivered()
         if op.hint and op.place.kind != "dm":
             try:
-                await self._ephemeral(op, parts[part])
+                await self._ephemeral(op, shown)
             except (Gone, Forbidden, Rejected):
                 pass  # not in the channel, or no such channel any more: the DM remains
             else:
                 return Delivered()
         place = op.place if op.place.kind == "dm" else await self._dm(op)
-        return await self._message(place, parts[part], part, key)
+        return await self._message(place, shown, part, key)
 
     async def _dm(self, op: Private) -> Place:
         return Place("slack", op.actor.tenant, await self.people.dm(op.actor.id), None, "dm")
@@ -259,9 +260,4 @@ def messages_of(op: Post) -> list[Part]:
 
 def parts(op: Op) -> int:
     """How many calls `op` needs; the same for the same op."""
-    match op:
-        case Post():
-            return len(messages_of(op)) + len(op.files)
-        case Private():
-            return len(render(op.content))
-    return 1
+    return len(messages_of(op)) + len(op.files) if isinstance(op, Post) else 1

@@ -34,6 +34,10 @@ class Refused(Exception):
         self.answer = {"ok": False, "error": error, **more}
 
 
+def _true(value: object) -> bool:
+    return str(value).lower() in {"true", "1"}
+
+
 class Methods:
     """One coroutine-free function per method; names with the dot replaced by an underscore."""
 
@@ -115,8 +119,10 @@ class Methods:
 
     def _window(self, messages: list[Message], args: Json) -> list[Message]:
         oldest, latest = str(args.get("oldest") or "0"), str(args.get("latest") or "9999999999")
-        keep = [m for m in messages if sortable(oldest) < sortable(m["ts"]) < sortable(latest)]
-        if str(args.get("include_all_metadata", "")).lower() not in {"true", "1"}:
+        low, high = sortable(oldest), sortable(latest)
+        edges = {low, high} if _true(args.get("inclusive")) else set()
+        keep = [m for m in messages if low < sortable(m["ts"]) < high or sortable(m["ts"]) in edges]
+        if not _true(args.get("include_all_metadata")):
             keep = [{k: v for k, v in m.items() if k != "metadata"} for m in keep]
         return keep
 

@@ -322,6 +322,26 @@ async def test_catching_up_on_one_conversation(slack: Running) -> None:
     assert [event.text for event in found if isinstance(event, MessageReceived)] == ["missed"]
 
 
+async def test_threads_in_which_nobody_wrote_are_not_asked(slack: Running) -> None:
+    """Hundreds of conversations after a short cut: one page of the channel tells which have news."""
+    server, known = slack.server, {}
+    for n in range(20):
+        root = await server.user_says("help", "ana", f"q{n}")
+        known[root] = await server.user_says("help", "ana", "more", root)
+    roots = list(known)
+    await server.user_says("help", "bob", "news", roots[7], silent=True)
+    gone = await server.user_says("help", "bob", "gone", silent=True)
+    server.space.delete(server.space.channel("help"), gone)
+    slack.sink.watched = [Mark(slack.place(root), after) for root, after in known.items()]
+    slack.sink.watched += [Mark(slack.place(gone), gone), Mark(slack.place("1.2", "C0GONE"), "1.2")]
+    before = server.count("conversations.replies")
+    server.sockets.drop()
+    await slack.until(lambda: "news" in slack.sink.texts)
+    await slack.until(lambda: slack.sink.caught_up == 2)
+    assert server.count("conversations.replies") - before == 3  # the news, the deleted one, the lost channel
+    assert slack.sink.texts.count("more") == 20
+
+
 async def test_a_place_without_a_mark_is_not_read(slack: Running) -> None:
     """The first start in an old channel answers nothing of its past."""
     await slack.server.user_says("help", "ana", "years ago", silent=True)
@@ -349,6 +369,11 @@ async def test_a_channel_that_cannot_be_read_is_skipped(slack: Running, channel:
 
 
 # --- HTTP mode -------------------------------------------------------------------------------------------------
+
+
+def test_socket_mode_needs_no_routes(settings: SlackSettings) -> None:
+    """Also without a signing secret."""
+    assert SlackAdapter(replace(settings, signing_secret="")).routes(RecordingSink()) == []
 
 
 async def test_http_mode_takes_the_same_way(

@@ -238,9 +238,17 @@ async def test_direct_messages_reactions_home_and_leaving(slack: Running) -> Non
     await slack.server.user_leaves("desk", "dana")
 
     assert slack.sink.of(MessageReceived)[1].place.kind == "dm"
-    assert [(event.emoji, event.added) for event in slack.sink.of(ReactionChanged)] == [("+1", True)]
+    [reaction] = slack.sink.of(ReactionChanged)
+    assert (reaction.emoji, reaction.added, reaction.place.thread) == ("+1", True, ts)
     assert [event.place.kind for event in slack.sink.of(HomeOpened)] == ["dm"]
     assert [event.who for event in slack.sink.of(MemberLeft)] == [slack.server.space.user("dana")]
+
+
+async def test_a_reaction_on_a_message_that_is_gone_has_no_thread(slack: Running) -> None:
+    item = {"type": "message", "channel": "C0HELP", "ts": "1.2"}
+    await slack.server.emit({"type": "reaction_added", "user": slack.server.space.user("ana"), "reaction": "+1",
+                             "item_user": slack.server.bot_user, "item": item}, wait=True)  # fmt: skip
+    assert [event.place.thread for event in slack.sink.of(ReactionChanged)] == [None]
 
 
 async def test_names_stand_for_ids(slack: Running) -> None:

@@ -133,6 +133,16 @@ async def test_a_direct_message_and_a_top_level_card(adapter: SlackAdapter, serv
     assert done.ref.place.channel == server.dm_of("bob")
 
 
+async def test_what_was_delivered_is_named_as_it_will_be_heard(
+    adapter: SlackAdapter, server: SlackServer
+) -> None:
+    """A staff place from the configuration has no tenant; the message that came of it does."""
+    desk = Place("slack", "", "C0DESK", kind="private")
+    [card] = await send(adapter, Post(desk, say("x", title="T-1")))
+    assert card.ref == MsgRef(replace(desk, tenant="T0LOCAL"), server.messages("desk")[0]["ts"])
+    assert await adapter.reconcile(Post(desk, say("x", title="T-1")), 0, "k", time.time()) == card
+
+
 async def test_an_unknown_argument_is_dropped_once_and_for_all(
     adapter: SlackAdapter, server: SlackServer
 ) -> None:
