@@ -8,7 +8,7 @@ from bot.support_text import Clause, Source, Token, same
 from bot.support_words import AT_LEAST, AT_LEAST_AFTER, AT_MOST, AT_MOST_AFTER, JOINTS, RANGE, RATES, SIDES
 
 REACH = 6  # words around a number that tell what it counts
-GAP = 2  # tokens from one end of a range to the other: "3 to 5"
+GAP = 2  # tokens from one number of a range to the next: "3 to 5"
 
 Place = tuple[Clause, int]  # a sentence and the position of a number in it
 
@@ -48,8 +48,12 @@ def _belongs_elsewhere(part: Clause, at: int, alike: Sequence[Place], theirs: Se
 
 
 def _in_range(tokens: Sequence[Token], one: int, other: int) -> bool:
-    """Whether two numbers are the ends of one range: "3 to 5"."""
-    return abs(one - other) == GAP and tokens[(one + other) // 2].text.lower() in RANGE
+    """Whether two numbers belong to one range or list: "3 to 5", "three, seven and fourteen"."""
+    first, last = sorted((one, other))
+    between = range(first, last, GAP)
+    return (last - first) % GAP == 0 and all(
+        tokens[at].kind == "number" and tokens[at + 1].text.lower() in RANGE for at in between
+    )
 
 
 def _surroundings(tokens: Sequence[Token], at: int) -> dict[str, tuple[float, bool]]:
@@ -65,6 +69,8 @@ def _surroundings(tokens: Sequence[Token], at: int) -> dict[str, tuple[float, bo
     ahead = 0
     for on in range(at + 1, len(tokens)):
         token = tokens[on]
+        if token.text == ":" and on == at + 1:
+            continue  # a label: "403: what it means"
         if token.text.lower() in JOINTS or (token.kind == "number" and not _in_range(tokens, on, at)):
             break
         if token.kind == "word" and ahead < REACH and tokens[on - 1].text.lower() not in RATES:

@@ -19,6 +19,7 @@ from bot.support_words import (
     CONTRARY,
     DENIERS,
     GENEROUS,
+    NEGATING_PAIRS,
     NEGATORS,
     OBLIGATION,
     OPENERS,
@@ -34,6 +35,7 @@ from bot.support_words import (
 
 WIDEST = 3  # sentences of a passage that one clause may be made from
 JOINED = 2  # words that a further sentence must add
+BESIDE = 2  # words on each side by which one of several places is recognised
 _BINDING = tuple(frozenset(line.split()) for line in BINDING)
 _END = Token("", "", "mark")
 
@@ -48,7 +50,7 @@ class Match:
     @cached_property
     def near(self) -> tuple[Clause, ...]:
         """The sentences that the clause is nearest to: the best, and more only for what that one lacks."""
-        missing = list(self.part.words)
+        missing = list(self.part.words or self.part.carrying)
         chosen: list[Clause] = []
         while missing and len(chosen) < WIDEST:
             best = max(self.source.units, key=lambda unit: self._closeness(missing, unit), default=None)
@@ -138,18 +140,19 @@ def rates(match: Match) -> Iterator[str]:
 def negations(match: Match) -> Iterator[str]:
     """What the passage denies must be denied, and nothing else."""
     part = match.part
-    supposed = _supposed(part) if match.plain & CONTRARY else set()
+    supposed = _supposed(part) if match.plain & CONTRARY and "if" not in match.plain else set()
     for word in part.carrying:
-        beside = [(t, unit) for unit in match.near for t in unit.carrying if same(t.stem, word.stem)]
+        beside = _counterparts(word, match)
         if not beside or id(word) in supposed or any(t.denied == word.denied for t, _ in beside):
             continue
         if not any(_denies(part, word) == _denies(unit, t) for t, unit in beside):
             yield word.text
     said, there = _denials(part.tokens), max((_denials(unit.tokens) for unit in match.near), default=0)
-    if said > max(1, there):
+    twice = any(_is_denial(one) and _is_denial(two) for one, two in pairwise(part.tokens))
+    if said > max(1, there) or twice:
         yield "denied twice"
-    alone = any(_is_negator(one) and two.kind == "mark" for one, two in pairwise((*part.tokens, _END)))
-    if alone or (said and not there and not any(t.denied for t in part.tokens)):
+    bare_denial = _alone(part) and not any(_alone(unit) for unit in match.near)
+    if bare_denial or (said and not there and not any(t.denied for t in part.tokens)):
         yield "denies nothing that the passage denies"
 
 
@@ -221,12 +224,25 @@ RULES: tuple[Callable[[Match], Iterator[str]], ...] = (
 
 
 def _has(word: Token, tokens: Iterable[Token]) -> bool:
-    return any(t.kind == "word" and same(t.stem, word.stem) for t in tokens)
+    return any(t.kind in ("word", "soft") and same(t.stem, word.stem) for t in tokens)
 
 
 def _named(name: Token, tokens: Iterable[Token]) -> bool:
     """Whether a name stands among `tokens` as itself; a synonym is another name."""
     return any(t.kind in ("word", "soft") and same(bare(t.text), bare(name.text)) for t in tokens)
+
+
+def _counterparts(word: Token, match: Match) -> list[tuple[Token, Clause]]:
+    """Where the nearest sentences say a word; of several places, those with the same words beside it."""
+    mine = _beside(word, match.part)
+    found = [(t, unit) for unit in match.near for t in unit.carrying if same(t.stem, word.stem)]
+    shared = [len(mine & _beside(t, unit)) for t, unit in found]
+    return [pair for pair, share in zip(found, shared, strict=True) if share == max(shared)]
+
+
+def _beside(word: Token, part: Clause) -> set[str]:
+    at = next(i for i, token in enumerate(part.carrying) if token is word)
+    return {t.stem for t in part.carrying[max(0, at - BESIDE) : at + BESIDE + 1] if t is not word}
 
 
 def _hits(words: Sequence[Token], unit: Clause) -> int:
@@ -251,12 +267,18 @@ def _opening(part: Clause) -> str:
     )
 
 
-def _is_negator(token: Token) -> bool:
-    return token.text.lower() in NEGATORS
+def _is_denial(token: Token) -> bool:
+    return token.text.lower() in NEGATORS or token.text.lower() in DENIERS
+
+
+def _alone(part: Clause) -> bool:
+    """Whether a denial stands by itself: "and if not, …"."""
+    return any(_is_denial(one) and two.kind == "mark" for one, two in pairwise((*part.tokens, _END)))
 
 
 def _denials(tokens: Sequence[Token]) -> int:
-    return sum(t.text.lower() in NEGATORS | DENIERS for t in tokens)
+    pairs = sum((one.text.lower(), two.text.lower()) in NEGATING_PAIRS for one, two in pairwise(tokens))
+    return sum(_is_denial(t) for t in tokens) + pairs
 
 
 def _denies(part: Clause, word: Token) -> bool:

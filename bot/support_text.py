@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
+from os.path import commonprefix
 from typing import Literal
 
 from bot.support_words import (
@@ -13,6 +14,7 @@ from bot.support_words import (
     DENIERS,
     ENDINGS,
     LIGHT,
+    NEGATING_PAIRS,
     NEGATORS,
     NUMBERS,
     PREPOSITIONS,
@@ -155,10 +157,10 @@ def same(one: str, other: str) -> bool:
     """Whether two stems are forms of the same word."""
     if one == other:
         return True
-    shared = next(
-        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
-    )
-    return shared >= SAME_START and one[shared:] in ENDINGS and other[shared:] in ENDINGS
+    if one[:SAME_START] != other[:SAME_START] or len(one) < SAME_START:
+        return False
+    shared = len(commonprefix((one, other)))
+    return one[shared:] in ENDINGS and other[shared:] in ENDINGS
 
 
 def bare(word: str) -> str:
@@ -284,12 +286,7 @@ def _shared_units(numbers_read: list[Token]) -> list[Token]:
     out = list(numbers_read)
     for at in range(len(out) - 3, -1, -1):
         one, joint, two = out[at : at + 3]
-        if (
-            one.kind == two.kind == "number"
-            and not one.unit
-            and two.unit
-            and joint.text.lower() in {",", *RANGE}
-        ):
+        if one.kind == two.kind == "number" and not one.unit and two.unit and joint.text.lower() in RANGE:
             value = one.value * two.factor
             out[at] = replace(one, unit=two.unit, factor=two.factor, value=value, stem=f"{value:g}")
     return out
@@ -308,7 +305,7 @@ def _denied(raw: list[Token]) -> list[Token]:
             _deny_last(out)
         elif lower in DENIERS:
             left, reached = 2, False
-        elif lower in NEGATORS and then not in ("only", "nur"):
+        elif (lower in NEGATORS and then not in ("only", "nur")) or (lower, then) in NEGATING_PAIRS:
             left, reached = 1, False
         elif (token.kind == "mark" and token.text in ".;:!?(") or (reached and lower in PREPOSITIONS):
             left = 0

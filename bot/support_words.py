@@ -115,9 +115,11 @@ OPPOSITE = (
 )
 
 NEGATORS = _set("""
-not never cannot nor neither without except instead unless rather
+not never cannot nor neither without except unless
 nicht nie niemals ohne weder statt außer
 """)
+# Two words that deny together.
+NEGATING_PAIRS = frozenset({("instead", "of"), ("rather", "than")})
 # These deny what they stand before and what is then said of it.
 DENIERS = _set("no none nobody nothing kein keine keinen keinem keiner keines niemand nichts")
 
@@ -174,7 +176,7 @@ bis mit bei unter für in auf
 PRONOUNS = _set("it they this these that those each er sie es dies diese")
 PERSONS = _set("you we your our wir sie ihr du")
 CONTRARY = _set("otherwise unless until only sonst erst bis nur")  # where the other case is told as well
-RANGE = _set("to or and bis oder und")  # between the ends of a range
+RANGE = _set(", to or and bis oder und")  # between the ends of a range
 JOINTS = _set(", ; : . and or but und oder aber")  # where a list goes on to its next entry
 RATES = _set("per pro je")  # before a unit: how often
 OURS = _set("we us our ours we'll wir uns unser unsere")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +40,7 @@ class Claim:
     kind: str
 
 
+@cache
 def half(which: Half) -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load((HERE / "seeded.yaml").read_text("utf-8"))[which]
     return loaded

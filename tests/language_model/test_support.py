@@ -60,7 +60,7 @@ def test_seeded_lies_are_caught_and_faithful_sentences_pass(
 
 
 def sample() -> tuple[list[Passage], list[Claim], list[Claim]]:
-    """The sample knowledge that the check was not made with: its own sentences, and lies made from them."""
+    """The sample knowledge, without the topics of the seeded lies: its own sentences, and lies made from them."""
     known = {passage.id for passage in seeded.passages("develop")}
     passages: list[Passage] = []
     for file in sorted(SAMPLE.rglob("*.md")):
