@@ -65,7 +65,8 @@ def _reconsider(t: Turn, event: MessageReceived) -> None:
     if t.known.sentiment not in ("", "neutral", t.ticket.sentiment):
         t.edit(sentiment=t.known.sentiment)
     names = {f.trigger for f in fired}
-    if "abuse" in names and t.case.phase == Phase.DESK:
+    speaks = t.policy.launch_mode in ("answer", "draft")
+    if "abuse" in names and t.case.phase == Phase.DESK and speaks:
         t.change(phase=Phase.MUTED, muted_until=t.now + t.policy.mute_seconds)
         minutes = str(round(t.policy.mute_seconds / 60))
         t.say(Line("customer.boundary", {"minutes": minutes, "ticket": t.ticket.id}))

@@ -1,0 +1,206 @@
+"""Forms in the thread: one field at a time, prefilled, checked, never a trap; private fields by a form only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from adapters.port import ActionInvoked, FileRef
+from handoff import fields
+from handoff.decide import wants_search
+from handoff.facts import Answer, AskField, HandedOver
+from handoff.forms import form_errors, form_for
+from handoff.model import Phase
+from tests.handoff.scene import ANA, BEN, FIELDS, LOGIN, POLICY, REFUND, THREAD, Scene, found, whispered
+
+CASE = "c-0123456789"
+
+
+def press(verb: str, arg: str = CASE, by: object = ANA) -> ActionInvoked:
+    return ActionInvoked(keys=("p",), place=THREAD, actor=by, occurred_at=0, verb=verb, arg=arg)  # type: ignore[arg-type]
+
+
+def buying() -> Scene:
+    scene = Scene()
+    scene.asks("I want to buy seats", found(replace(LOGIN, level="collect", category="sales")))
+    return scene
+
+
+def asked(scene: Scene) -> AskField:
+    fact = scene.told[-1]
+    assert isinstance(fact, AskField)
+    return fact
+
+
+def test_a_form_is_asked_one_field_at_a_time_and_becomes_a_ticket() -> None:
+    scene = buying()
+    assert (asked(scene).label, asked(scene).position, asked(scene).total) == ("Which system?", 1, 4)
+    scene.asks("macos")
+    scene.asks("25")
+    scene.asks("30.11.2026")
+    scene.asks("here", message={"files": (FileRef("f1", "log.txt"),)})
+    ticket = scene.case.ticket
+    assert ticket is not None
+    assert ticket.fields == {"system": "macOS", "seats": "25", "since": "2026-11-30", "log": "log.txt"}
+    assert isinstance(scene.told[-1], HandedOver)
+    assert scene.case.phase == Phase.DESK
+
+
+@pytest.mark.parametrize(
+    ("field", "right", "wrong"),
+    [
+        ("email", "ana@example.org", "ana at example"),
+        ("order", "INV-12345", "the blue one"),
+        ("system", "2", "BeOS"),
+        ("since", "2026-02-28", "2026-02-30"),
+        ("seats", "12", "a dozen"),
+        ("version", "3.1", "  "),
+    ],
+)
+def test_values_are_checked(field: str, right: str, wrong: str) -> None:
+    assert fields.problem(FIELDS[field], right) == ""
+    assert fields.problem(FIELDS[field], wrong).startswith("problem.")
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [
+        ("email", "write to ana@example.org please", "ana@example.org"),
+        ("order", "my order INV-12345 is late", "INV-12345"),
+        ("order", "order number 123456, please", "123456"),
+        ("order", "I have used it since 2024 and 12345 times", ""),
+        ("order", "it says error 404", ""),
+        ("version", "on version 3.1.4 it fails", "3.1.4"),
+        ("system", "I am on Linux.", "Linux"),
+        ("since", "since 2026-11-01", "2026-11-01"),
+    ],
+)
+def test_what_was_said_already_is_not_asked_again(field: str, text: str, value: str) -> None:
+    scene = Scene()
+    scene.asks(text, found(LOGIN, sure=0.3))
+    rule = replace(POLICY.categories["general"], fields=(field,))
+    known = fields.answers(scene.case, rule, POLICY)
+    assert (known.public.get(field) or known.private.get(field) or "") == value
+
+
+def test_skip_back_and_cancel_as_words() -> None:
+    scene = buying()
+    scene.asks("skip")
+    assert asked(scene).position == 2
+    scene.asks("back")
+    assert asked(scene).position == 1
+    scene.asks("Abbrechen")
+    assert scene.case.phase == Phase.BOT
+    assert scene.case.ticket is None
+
+
+def test_skip_back_and_cancel_as_buttons() -> None:
+    scene = buying()
+    scene.presses(ANA, "skip", CASE)
+    scene.presses(ANA, "back", CASE)
+    assert asked(scene).position == 1
+    assert whispered(scene.presses(BEN, "cancel", CASE)) == "refused.not_yours"
+    scene.presses(ANA, "cancel", CASE)
+    assert whispered(scene.presses(ANA, "cancel", CASE)) == "refused.no_form"
+
+
+def test_nobody_is_kept_in_a_form() -> None:
+    scene = buying()
+    for _ in range(3):
+        scene.asks("BeOS")
+    assert asked(scene).position == 2
+    assert asked(scene).problem == ""
+
+
+def test_a_needed_field_is_asked_once_more_and_then_let_go() -> None:
+    scene = Scene()
+    scene.asks("It crashes", fired="bug")
+    scene.asks("skip")
+    assert asked(scene).problem == "problem.required"
+    scene.asks("skip")
+    assert asked(scene).label == "App and version"
+
+
+def test_a_person_can_be_asked_for_at_any_time() -> None:
+    scene = buying()
+    assert scene.asks("let me talk to somebody", fired="human").kind == "escalate"
+    other = buying()
+    assert other.presses(ANA, "person", CASE).kind == "escalate"
+
+
+def test_a_new_question_interrupts_politely() -> None:
+    scene = buying()
+    event = scene.message(ANA, "How do I get my money back?")
+    assert wants_search(scene.case, event, POLICY, 0)
+    scene.asks("How do I get my money back?", found(REFUND))
+    assert isinstance(scene.told[-2], Answer)
+    assert asked(scene).again
+    assert scene.case.collecting is not None
+    assert scene.case.collecting.interrupted
+
+
+def test_answers_to_a_bug_report_do_not_start_a_second_one() -> None:
+    scene = Scene()
+    scene.asks("It crashes", fired="bug")
+    scene.asks("I pressed Save and it crashed with an error", fired="bug")
+    assert asked(scene).label == "App and version"
+
+
+def test_private_fields_travel_by_a_form_only() -> None:
+    scene = Scene()
+    scene.asks("refund", found(replace(REFUND, level="collect")))
+    assert asked(scene).private
+    form = form_for(press("fill"), scene.case, POLICY, "")
+    assert form is not None
+    assert [i.id for i in form.inputs] == ["order", "email"]
+    wrong = form_errors(scene.form(ANA, "fill", CASE, order="?", email="ana"), scene.case, POLICY, "")
+    assert wrong is not None
+    assert set(wrong.errors) == {"order", "email"}
+    right = scene.form(ANA, "fill", CASE, order="INV-77777", email="ana@example.org")
+    assert form_errors(right, scene.case, POLICY, "") is None
+    scene.play(right)
+    ticket = scene.case.ticket
+    assert ticket is not None
+    assert ticket.private_fields == {"order": "INV-77777", "email": "ana@example.org"}
+    assert "INV-77777" not in str(scene.told) + str(scene.case.said)
+
+
+def test_in_a_direct_message_private_fields_are_asked_there() -> None:
+    scene = Scene(place=replace(THREAD, kind="dm", channel="d1"))
+    scene.asks("refund", found(replace(REFUND, level="collect")))
+    assert not asked(scene).private
+    scene.asks("INV-88888")
+    scene.asks("ana@example.org")
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.private_fields["order"] == "INV-88888"
+
+
+def test_skipping_the_private_form_still_makes_the_ticket() -> None:
+    scene = Scene()
+    scene.asks("refund", found(replace(REFUND, level="collect")))
+    assert scene.presses(ANA, "skip", CASE).kind == "escalate"
+
+
+def test_details_can_be_added_to_a_ticket() -> None:
+    scene = Scene()
+    scene.asks("refund please", found(REFUND), fired="refund_exception")
+    line = scene.told[-1]
+    assert isinstance(line, HandedOver)
+    assert line.details
+    form = form_for(press("details", "T-1042"), scene.case, POLICY, "")
+    assert form is not None
+    scene.submits(ANA, "details", order="INV-1234567", email="")
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.private_fields == {"order": "INV-1234567"}
+    assert form_for(press("details", "T-1042", BEN), scene.case, POLICY, "") is None
+
+
+def test_a_form_survives_by_being_state() -> None:
+    """Everything that a form needs is in the case: a copy of it goes on where the original stopped."""
+    scene = buying()
+    scene.asks("Linux")
+    later = Scene()
+    later.case, later._messages = replace(scene.case), 9
+    later.asks("25")
+    assert asked(later).label == "Since when?"

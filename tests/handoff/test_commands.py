@@ -1,0 +1,95 @@
+"""`/firstline <verb>`: who may run what, and what follows."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.port import ChoreDone
+from handoff.facts import Answer, Help, Line, Report
+from handoff.model import Chore, Whisper
+from handoff.policy import COMMANDS, PERMISSIONS
+from handoff.press import _FORMS, _PRESSES
+from tests.handoff.scene import ANA, DANA, DESK, KIM, REFUND, Scene, found, whispered
+
+ROLES = {"anyone": (ANA, KIM, DANA), "agent": (KIM, DANA), "admin": (DANA,), "assignee": (KIM, DANA)}
+CHORES = [c for c in COMMANDS if c not in ("ask", "help", "claim", "release", "transfer", "reply", "resolve")]
+
+
+def test_every_verb_has_a_row_in_the_table_of_permissions() -> None:
+    assert {*COMMANDS, *_PRESSES, *_FORMS, "help_message", "escalate_message"} == set(PERMISSIONS)
+
+
+@pytest.mark.parametrize("actor", [ANA, KIM, DANA], ids=lambda a: a.name)
+@pytest.mark.parametrize("verb", CHORES)
+def test_roles_and_commands(verb: str, actor: object) -> None:
+    scene = Scene()
+    decision = scene.runs(actor, verb, "some words")  # type: ignore[arg-type]
+    chores = [e for e in decision.effects if isinstance(e, Chore)]
+    if actor in ROLES[PERMISSIONS[verb]]:
+        assert chores[0].name == verb
+        assert chores[0].args["text"] == "some words"
+    else:
+        assert not chores
+        assert whispered(decision) in ("refused.staff_only", "refused.admin_only")
+
+
+def test_help_lists_what_this_person_may() -> None:
+    scene = Scene()
+    for actor in (ANA, KIM, DANA):
+        (tell,) = [e for e in scene.runs(actor, "help").effects if isinstance(e, Whisper)]
+        assert isinstance(tell.what, Help)
+        assert ("reload" in tell.what.verbs) == (actor is DANA)
+    assert whispered(scene.runs(ANA, "fly")) == "refused.unknown_command"
+
+
+def test_a_private_answer_and_an_honest_shrug() -> None:
+    scene = Scene()
+    (tell,) = scene.runs(ANA, "ask", "refund?", found=(found(REFUND),)).effects
+    assert isinstance(tell, Whisper)
+    assert isinstance(tell.what, Answer)
+    assert not tell.what.buttons
+    assert whispered(scene.runs(ANA, "ask", "dog?", found=(found(REFUND, sure=0.2),))) == "private.unsure"
+    assert whispered(scene.runs(ANA, "ask", " ")) == "refused.no_question"
+    assert scene.told == []
+
+
+def test_ticket_verbs_act_on_their_ticket() -> None:
+    scene = Scene().handed_over()
+    assert whispered(scene.runs(KIM, "claim", "T-7")) == "refused.no_ticket"
+    scene.runs(KIM, "claim", "T-1042")
+    scene.runs(KIM, "reply", "T-1042 On its way.")
+    scene.runs(KIM, "transfer", "T-1042 lee")
+    scene.runs(DANA, "release", "T-1042")
+    scene.runs(DANA, "resolve", "t-1042: It arrived.")
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.resolution == "It arrived."
+    assert whispered(Scene().runs(KIM, "claim", "T-1042")) == "refused.no_ticket"
+
+
+def chore_done(actor: object, chore: str) -> ChoreDone:
+    return ChoreDone(
+        keys=("c",),
+        place=DESK,
+        actor=actor,
+        occurred_at=0,
+        chore=chore,
+        ok=True,
+        result={"n": 1},  # type: ignore[arg-type]
+    )
+
+
+def test_results_go_to_whoever_may_ask_and_never_to_a_customer() -> None:
+    scene = Scene().claimed()
+    assert not any(isinstance(e, Whisper) for e in scene.play(chore_done(ANA, "why")).effects)
+    assert isinstance(scene.staff_saw(Report)[-1], Report)
+    (tell,) = scene.play(chore_done(DANA, "why")).effects
+    assert isinstance(tell, Whisper)
+    mine = scene.play(chore_done(ANA, "my-data"))
+    assert any(isinstance(e, Whisper) for e in mine.effects)
+
+
+def test_slow_work_is_acknowledged() -> None:
+    decision = Scene().runs(DANA, "reload")
+    assert [e.what.key for e in decision.effects if isinstance(e, Whisper) and isinstance(e.what, Line)] == [
+        "chore.started"
+    ]
