@@ -172,7 +172,7 @@ class SlackAdapter:
             return
         if not self.settings.app_token:
             raise AdapterFatal(
-                "app_token is missing: your app, Basic Information, App-Level Tokens, Generate."
+                "The app-level token is missing: your app, Basic Information, App-Level Tokens, Generate Token (xapp-)."
             )
         for _ in range(max(1, self.settings.sockets)):
             if self._bolt is None or self._closed.is_set():
@@ -366,8 +366,15 @@ class SlackAdapter:
         return await (await self._identify()).sending.permalink(ref)
 
     async def check(self) -> Sequence[CheckResult]:
+        try:
+            return await self._check(self._api())
+        finally:
+            if self._workspace is None and self._session is not None:
+                await self._session.close()
+
+    async def _check(self, api: SlackApi) -> Sequence[CheckResult]:
         return await check_setup(
-            self._api(),
+            api,
             app_token=self.settings.app_token,
             signing_secret=self.settings.signing_secret,
             http=self.settings.http,

@@ -37,7 +37,7 @@ FATAL: Mapping[str, str] = {
     "account_inactive": "The app was removed from the workspace. Install it again: your app, Install App.",
     "token_revoked": "The token was revoked. Install the app again: your app, Install App, and copy the new token.",
     "token_expired": "The token has expired. Switch token rotation off: your app, OAuth & Permissions.",
-    "not_allowed_token_type": "This is the wrong kind of token: bot_token begins with xoxb-, app_token with xapp-.",
+    "not_allowed_token_type": "This is the wrong kind of token: the bot token begins with xoxb-, the app-level token with xapp-.",
     "link_disabled": "Socket Mode is switched off. Your app, Socket Mode, Enable; or set [slack] http = true.",
 }
 GONE = frozenset({

@@ -36,7 +36,7 @@ async def check_setup(
 
 
 async def _bot_token(api: SlackApi) -> list[CheckResult]:
-    name = "Slack bot token"
+    name = "bot token"
     try:
         answer = await api.call("auth.test", form=True)
     except AdapterError as error:
@@ -49,26 +49,24 @@ async def _bot_token(api: SlackApi) -> list[CheckResult]:
 
 def _scopes(granted: set[str]) -> list[CheckResult]:
     if not granted:
-        return [CheckResult("Slack scopes", ok=True, detail="Slack did not name them")]
+        return [CheckResult("scopes", ok=True, detail="Slack did not name them")]
     missing = [scope for scope in BOT_SCOPES if scope not in granted and scope not in OPTIONAL_SCOPES]
     optional = [scope for scope in OPTIONAL_SCOPES if scope not in granted]
     results = [
-        CheckResult(
-            "Slack scopes", ok=False, detail=f"{scope} is missing: {BOT_SCOPES[scope]}", fix=REINSTALL
-        )
+        CheckResult("scopes", ok=False, detail=f"{scope} is missing: {BOT_SCOPES[scope]}", fix=REINSTALL)
         for scope in missing
     ]
     if not results:
         without = f"; without {', '.join(optional)}" if optional else ""
-        results.append(CheckResult("Slack scopes", ok=True, detail=f"{len(granted)} granted{without}"))
+        results.append(CheckResult("scopes", ok=True, detail=f"{len(granted)} granted{without}"))
     return results
 
 
 async def _app_token(api: SlackApi, app_token: str) -> CheckResult:
-    name = "Slack app-level token"
+    name = "app-level token"
     fix = "Your app, Basic Information, App-Level Tokens, Generate Token with the scope connections:write (xapp-)."
     if not app_token:
-        return CheckResult(name, ok=False, detail="app_token is empty", fix=fix)
+        return CheckResult(name, ok=False, detail="FIRSTLINE_SLACK_APP_TOKEN is empty", fix=fix)
     try:
         await api.call("apps.connections.open", form=True, token=app_token)
     except AdapterError as error:
@@ -77,15 +75,15 @@ async def _app_token(api: SlackApi, app_token: str) -> CheckResult:
 
 
 def _http(signing_secret: str) -> CheckResult:
-    name = "Slack signing secret"
+    name = "signing secret"
     if signing_secret:
         return CheckResult(name, ok=True, detail="set")
-    fix = "Your app, Basic Information, App Credentials, Signing Secret: copy it to signing_secret."
-    return CheckResult(name, ok=False, detail="signing_secret is empty", fix=fix)
+    fix = "Your app, Basic Information, App Credentials, Signing Secret: copy it to FIRSTLINE_SLACK_SIGNING_SECRET."
+    return CheckResult(name, ok=False, detail="FIRSTLINE_SLACK_SIGNING_SECRET is empty", fix=fix)
 
 
 async def _info(api: SlackApi, channel: str) -> Mapping[str, Any] | CheckResult:
-    name = f"Slack channel {channel}"
+    name = f"channel {channel}"
     try:
         found: Mapping[str, Any] = (await api.call("conversations.info", form=True, channel=channel))[
             "channel"
@@ -117,11 +115,11 @@ async def _channel(api: SlackApi, channel: str) -> CheckResult:
     found = await _info(api, channel)
     if isinstance(found, CheckResult):
         return found
-    return CheckResult(f"Slack channel {channel}", ok=True, detail=f"#{found.get('name')}")
+    return CheckResult(f"channel {channel}", ok=True, detail=f"#{found.get('name')}")
 
 
 async def _staff_channel(api: SlackApi, channel: str) -> list[CheckResult]:
-    name = "Slack staff channel"
+    name = "staff channel"
     if not channel:
         fix = "Create a private channel, write /invite @firstline in it, and copy its id to [slack] staff_channel."
         return [CheckResult(name, ok=False, detail="staff_channel is empty", fix=fix)]

@@ -35,21 +35,25 @@ BOT_EVENTS = (
 )  # fmt: skip
 
 CLICKS = """\
+Slack, in six steps:
+
 1. Open https://api.slack.com/apps, press Create New App, From a manifest, choose your workspace,
-   paste the manifest above and press Create.
-2. Basic Information, App-Level Tokens, Generate Token: name it "socket", add the scope connections:write.
-   It begins with xapp- and goes to app_token.
-3. Install App, Install to Workspace, Allow. The Bot User OAuth Token begins with xoxb- and goes to bot_token.
+   paste slack-manifest.yaml and press Create.
+2. Basic Information, App-Level Tokens, Generate Token and Scopes: name it "socket", add connections:write.
+   The token begins with xapp-; it goes into the environment as FIRSTLINE_SLACK_APP_TOKEN.
+3. Install App, Install to Workspace, Allow. The Bot User OAuth Token begins with xoxb-;
+   it goes into the environment as FIRSTLINE_SLACK_BOT_TOKEN.
 4. In Slack, create a private channel for your team, for example #support-desk, and write
-   /invite @firstline in it. Its id (channel name, About, at the bottom) goes to staff_channel.
+   /invite @firstline in it. Its id (channel name, About, at the bottom) goes to [slack] staff_channel.
    Who is a member of this channel is an agent.
-5. Write /invite @firstline in each channel where customers ask; put the ids under [[slack.channels]].
-6. firstline check
+5. Write /invite @firstline in each channel where customers ask, and put its id under [[slack.channels]].
+6. Set [slack] enabled = true, then: firstline check
 """
 
 HTTP_CLICKS = """\
-2. Basic Information, App Credentials: the Signing Secret goes to signing_secret; set [slack] http = true.
-   No app-level token is needed. Your address must answer before Slack accepts it: start Firstline first.
+2. Basic Information, App Credentials: the Signing Secret goes into the environment as
+   FIRSTLINE_SLACK_SIGNING_SECRET; set [slack] http = true. No app-level token is needed.
+   Start Firstline before you save the addresses: Slack asks them at once.
 """
 
 

@@ -66,7 +66,7 @@ async def test_a_missing_app_scope_is_fatal(
 
 async def test_no_app_token_is_fatal(sink: RecordingSink, settings: SlackSettings) -> None:
     adapter = SlackAdapter(replace(settings, app_token=""))
-    with pytest.raises(AdapterFatal, match="app_token"):
+    with pytest.raises(AdapterFatal, match="app-level token is missing"):
         await adapter.run(sink)
     await adapter.close(1)
 

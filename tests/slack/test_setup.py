@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -15,10 +16,8 @@ from tests.slack.server import SlackServer
 
 
 async def run_check(settings: SlackSettings) -> list[CheckResult]:
-    adapter = SlackAdapter(settings)
-    found = list(await adapter.check())
-    await adapter.close(1)
-    return found
+    """Without closing the adapter: a check leaves nothing open."""
+    return list(await SlackAdapter(settings).check())
 
 
 def failures(found: list[CheckResult]) -> dict[str, str]:
@@ -30,16 +29,16 @@ async def test_a_good_setup_is_good(settings: SlackSettings) -> None:
     found = await run_check(settings)
     assert failures(found) == {}
     assert [result.name for result in found] == [
-        "Slack bot token", "Slack scopes", "Slack app-level token", "Slack staff channel", "Slack channel C0HELP",
+        "bot token", "scopes", "app-level token", "staff channel", "channel C0HELP",
     ]  # fmt: skip
 
 
 async def test_bad_tokens(server: SlackServer, settings: SlackSettings) -> None:
     found = await run_check(replace(settings, bot_token="xoxb-wrong", app_token="xapp-wrong"))
-    assert set(failures(found)) == {"Slack bot token", "Slack app-level token"}
+    assert set(failures(found)) == {"bot token", "app-level token"}
     assert "OAuth & Permissions" in found[0].fix
     found = await run_check(replace(settings, app_token=""))
-    assert failures(found) == {"Slack app-level token": "app_token is empty"}
+    assert failures(found) == {"app-level token": "FIRSTLINE_SLACK_APP_TOKEN is empty"}
     assert server.count("chat.postMessage") == 0
 
 
@@ -47,7 +46,7 @@ async def test_a_missing_scope_says_why_it_is_needed(server: SlackServer, settin
     server.scopes -= {"metadata.message:read", "users:read.email"}
     found = await run_check(settings)
     assert failures(found) == {
-        "Slack scopes": "metadata.message:read is missing: find its own messages again after a lost connection, "
+        "scopes": "metadata.message:read is missing: find its own messages again after a lost connection, "
         "instead of sending twice"
     }
 
@@ -67,29 +66,29 @@ async def test_the_staff_channel_must_be_private_and_ours(
     """Cards show what customers wrote in confidence."""
     for name, value in change.items():
         setattr(server.space.channel("desk"), name, value)
-    assert failures(await run_check(settings)) == {"Slack staff channel": said}
+    assert failures(await run_check(settings)) == {"staff channel": said}
 
 
 async def test_channels_where_the_bot_is_not(server: SlackServer, settings: SlackSettings) -> None:
     server.add_channel("quiet", ident="C0QUIET", bot=False)
     found = await run_check(replace(settings, channels={"C0QUIET": "all", "C0GONE": "all"}, staff_channel=""))
     assert failures(found) == {
-        "Slack staff channel": "staff_channel is empty",
-        "Slack channel C0QUIET": "the bot is not a member",
-        "Slack channel C0GONE": "not found, or private and without the bot",
+        "staff channel": "staff_channel is empty",
+        "channel C0QUIET": "the bot is not a member",
+        "channel C0GONE": "not found, or private and without the bot",
     }
-    assert "/invite @firstline in #quiet" in next(r.fix for r in found if r.name == "Slack channel C0QUIET")
+    assert "/invite @firstline in #quiet" in next(r.fix for r in found if r.name == "channel C0QUIET")
 
 
 async def test_http_mode_needs_the_secret_instead_of_the_app_token(settings: SlackSettings) -> None:
     found = await run_check(replace(settings, http=True, app_token="", signing_secret=""))
-    assert failures(found) == {"Slack signing secret": "signing_secret is empty"}
+    assert failures(found) == {"signing secret": "FIRSTLINE_SLACK_SIGNING_SECRET is empty"}
     assert failures(await run_check(replace(settings, http=True, app_token=""))) == {}
 
 
 async def test_slack_out_of_reach(settings: SlackSettings) -> None:
     found = await run_check(replace(settings, api_base="http://127.0.0.1:9/api/"))
-    assert "Slack bot token" in failures(found)
+    assert "bot token" in failures(found)
 
 
 def test_the_manifest_keeps_slacks_limits() -> None:
@@ -114,6 +113,14 @@ def test_the_manifest_asks_for_what_is_called() -> None:
     assert set(NEEDS.values()) - {"connections:write"} <= asked
     assert asked == set(BOT_SCOPES)
     assert set(OPTIONAL_SCOPES) <= set(BOT_SCOPES)
+
+
+def test_the_documentation_shows_the_manifest() -> None:
+    """docs/slack.md is what people paste from; it must not fall behind."""
+    docs = Path("docs/slack.md").read_text("utf-8")
+    assert f"```yaml\n{manifest()}```" in docs
+    for scope in BOT_SCOPES:
+        assert f"`{scope}`" in docs
 
 
 def test_the_manifest_for_http() -> None:
