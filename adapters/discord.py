@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Literal
 
-import aiohttp
 import discord
 
 from adapters.discord_check import check
@@ -78,6 +77,7 @@ class DiscordAdapter:
         self._clock = clock
         self._files = Files(settings)
         self._lives = Lives(settings, clock)
+        self._gateway = ""
         self._client: discord.Client | None = None
         self._http: RoutedHTTP | None = None
         self._sender: Sender | None = None
@@ -118,20 +118,22 @@ class DiscordAdapter:
             app = await http.call("GET", "/oauth2/applications/@me")
             if app.get("interactions_endpoint_url"):
                 raise AdapterFatal(_ENDPOINT)
-            bot = await http.call("GET", "/gateway/bot")
-            budget = bot.get("session_start_limit") or {}
-            if int(budget.get("remaining", _RESERVE + 1)) <= _RESERVE:
-                hours = int(budget.get("reset_after", 0)) / 3_600_000
-                raise Unavailable(
-                    f"Discord allows no more connections today; the budget is reset in {hours:.1f} h"
-                )
-            if not self.settings.gateway:
-                self._gateway = str(bot.get("url") or "")
+            self._gateway = self.settings.gateway or await self._ask_gateway(http)
         return discord.ApplicationFlags._from_value(int(app.get("flags") or 0))  # noqa: SLF001
 
+    async def _ask_gateway(self, http: RoutedHTTP) -> str:
+        """Where to connect; refused while only the reserve of today's IDENTIFYs is left."""
+        bot = await http.call("GET", "/gateway/bot")
+        budget = bot.get("session_start_limit") or {}
+        if int(budget.get("remaining", _RESERVE + 1)) <= _RESERVE:
+            hours = int(budget.get("reset_after", 0)) / 3_600_000
+            raise Unavailable(
+                f"Discord allows no more connections today; the budget is reset in {hours:.1f} h"
+            )
+        return str(bot.get("url") or "")
+
     def _attach(self, client: discord.Client, http: RoutedHTTP, sink: Sink) -> None:
-        if self.settings.gateway == "":
-            http.gateway = self._gateway.rstrip("/")
+        http.gateway = self._gateway
         self._client, self._http = client, http
         self._history = History(self.settings, http, client, self.actor)
         self._intake = Intake(
@@ -274,7 +276,7 @@ class DiscordAdapter:
         try:
             if await sync(http, app, self.settings.guild):
                 log.info("commands registered")
-        except (discord.DiscordException, aiohttp.ClientError, OSError, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001
             # The bot answers without commands too; `firstline check` names the cause.
             log.warning("commands not registered: %s", translate(error))
 
@@ -336,7 +338,10 @@ class DiscordAdapter:
     async def _facts(self, http: RoutedHTTP, guild: str) -> GuildFacts | None:
         if self._client is not None and (cached := guild_facts(self._client, self.settings, guild)):
             return cached
-        raw = await http.call("GET", "/guilds/{guild_id}", ids={"guild_id": guild})
+        try:
+            raw = await http.call("GET", "/guilds/{guild_id}", ids={"guild_id": guild})
+        except discord.HTTPException:
+            return None  # then only the lists of the configuration count
         staff = None
         if self.settings.staff_channel:
             with contextlib.suppress(discord.HTTPException):

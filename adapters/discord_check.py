@@ -17,8 +17,7 @@ from adapters.port import AdapterError, AdapterFatal, CheckResult
 _CONTENT = (1 << 18) | (1 << 19)
 _MEMBERS = (1 << 14) | (1 << 15)
 _FORUM = 15
-_CUSTOMER = frozenset(PERMISSIONS) - {"Create Private Threads"}
-_STAFF = frozenset(PERMISSIONS) - {"Create Private Threads"}
+_NEEDED = frozenset(PERMISSIONS)
 
 
 async def check(settings: DiscordSettings) -> list[CheckResult]:
@@ -70,7 +69,7 @@ async def _guild(settings: DiscordSettings, http: RoutedHTTP, app: str, me: str)
     results += await _staff(settings, http, guild, me, roles)
     for channel in settings.channels:
         facts = facts_of(guild, None)
-        results += [await _channel(http, facts, channel, me, roles, _CUSTOMER)]
+        results += [await _channel(http, facts, channel, me, roles, _NEEDED)]
     results += [await _commands(settings, http, app)]
     return results
 
@@ -82,7 +81,7 @@ async def _staff(
         fix = "Set staff_channel in [discord]: tickets need a private channel to arrive in."
         return [CheckResult("discord: staff channel", ok=False, detail="missing", fix=fix)]
     facts = facts_of(guild, None)
-    permitted = await _channel(http, facts, settings.staff_channel, me, roles, _STAFF)
+    permitted = await _channel(http, facts, settings.staff_channel, me, roles, _NEEDED)
     if not permitted.ok and permitted.detail == "not visible":
         return [permitted]
     ids = {"channel_id": settings.staff_channel}

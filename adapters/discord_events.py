@@ -45,6 +45,7 @@ from adapters.port import (
 )
 
 log = logging.getLogger(__name__)
+_THREADS = 5000  # whose last state is remembered, to tell changes from repetitions
 Handler = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -117,7 +118,7 @@ class Intake:
         if not data.get("guild_id"):
             return self._rooms.dm(channel)
         async with errors_translated(self._settings.timing.call):
-            room = await self._rooms.get(channel)
+            room = await self._rooms.get(channel, str(data["guild_id"]))
         if room is None or "off" in {self._settings.channels.get(i) for i in (room.id, room.parent)}:
             return None
         return room
@@ -126,16 +127,20 @@ class Intake:
         """The person with the roles of this moment: from the event, in a direct message from the guild."""
         me = self._rooms.names().me
         if member is None:
-            if room.kind != "dm" or not self._settings.guild:
-                listed = self._roles(str(user["id"]), frozenset(), "", 0)
-                return actor_of(user, None, room.tenant, listed, me)
-            found = await self._actor(room.tenant, str(user["id"]))
-            return actor_of(user, None, room.tenant, found.roles, me)
+            return actor_of(user, None, room.tenant, await self._asked(str(user["id"]), room), me)
         ids = frozenset(str(r) for r in member.get("roles", []))
         roles = self._roles(str(user["id"]), ids, room.tenant, int(member.get("permissions") or 0))
         if "agent" in roles:
             self._agents.add((room.tenant, str(user["id"])))
         return actor_of(user, member, room.tenant, roles, me)
+
+    async def _asked(self, user: str, room: Room) -> frozenset[str]:
+        """The roles of somebody whose event names none; only the configured ones where Discord will not say."""
+        try:
+            return (await self._actor(room.tenant, user)).roles
+        except AdapterError as error:
+            log.info("roles unknown: %s", error)
+            return self._roles(user, frozenset(), "", 0)
 
     def _roles(self, user: str, ids: frozenset[str], guild: str, granted: int) -> frozenset[str]:
         facts = guild_facts(self._client, self._settings, guild)
@@ -204,6 +209,8 @@ class Intake:
         )
         before = self._thread_states.get(ident, "unarchived")
         self._thread_states[ident] = state
+        while len(self._thread_states) > _THREADS:
+            self._thread_states.pop(next(iter(self._thread_states)))
         if state == before:
             return
         key = f"discord:thread:{ident}:{state}:{meta.get('archive_timestamp') or self._clock()}"
@@ -259,7 +266,7 @@ class Intake:
 
     async def _interaction(self, raw: dict[str, Any]) -> None:
         """Answered in time whatever happens; what goes wrong here concerns one person and one press."""
-        live = Live(self._http, raw, self._settings.timing.call)
+        live = Live(self._http, raw, str(self._client.application_id), self._settings.timing.call)
         if int(raw["type"]) == AUTOCOMPLETE:
             await self._quietly(self._autocomplete(raw, live))
             return

@@ -60,7 +60,7 @@ class History:
                 active = await self._http.call("GET", "/guilds/{guild_id}/threads/active", ids=ids)
         except (Gone, Forbidden) as error:
             log.warning("threads of a server could not be listed: %s", error)
-            return []
+            return [(place.channel, mark.after)]
         # Ids tell time: in a thread with something newer than the mark, what is newer may be missing.
         lively = sorted(
             int(thread["id"])

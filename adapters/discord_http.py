@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import aiohttp
 import discord
 from discord.gateway import DiscordWebSocket
 from discord.http import HTTPClient, Route
+from yarl import URL
 
 from adapters.discord_settings import DiscordSettings
 from adapters.port import (
@@ -65,17 +67,19 @@ class RoutedHTTP(HTTPClient):
     def __init__(self, settings: DiscordSettings) -> None:
         super().__init__(asyncio.get_running_loop(), max_ratelimit_timeout=30.0)
         self.base = settings.api_base.rstrip("/")
-        self.gateway = settings.gateway.rstrip("/")
+        self.gateway = settings.gateway
 
     async def request(self, route: Route, **kwargs: Any) -> Any:
         if route.url.startswith(Route.BASE + "/"):
             route.url = self.base + route.url.removeprefix(Route.BASE)
-        return await super().request(route, **kwargs)
+        answer = await super().request(route, **kwargs)
+        # A proxy that adds a charset to the content type makes the library return text.
+        return json.loads(answer) if isinstance(answer, str) and answer[:1] in {"{", "["} else answer
 
     async def ws_connect(self, url: str, *, compress: int = 0) -> aiohttp.ClientWebSocketResponse:
         default = str(DiscordWebSocket.DEFAULT_GATEWAY)
         if self.gateway and url.startswith(default):
-            url = f"{self.gateway}/{url.removeprefix(default)}"
+            url = str(URL(self.gateway).with_query(URL(url).query))
         return await super().ws_connect(url, compress=compress)
 
     async def call(self, method: str, path: str, **kwargs: Any) -> Any:

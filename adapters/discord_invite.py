@@ -10,7 +10,6 @@ PERMISSIONS: dict[str, tuple[int, str]] = {
     "Send Messages": (1 << 11, "ticket cards in the staff channel"),
     "Send Messages in Threads": (1 << 38, "answers"),
     "Create Public Threads": (1 << 35, "one thread for each question"),
-    "Create Private Threads": (1 << 36, "private matters"),
     "Manage Threads": (1 << 34, "reopen an archived thread before a card in it changes"),
     "Embed Links": (1 << 14, "ticket cards"),
     "Attach Files": (1 << 15, "files between customer and agent"),
@@ -23,7 +22,11 @@ SCOPES = ("bot", "applications.commands")
 def invite(app_id: str) -> str:
     """The link with which somebody who may manage the server adds the bot."""
     bits = sum(bit for bit, _ in PERMISSIONS.values())
-    query = {"client_id": app_id or "YOUR_APPLICATION_ID", "permissions": str(bits), "scope": " ".join(SCOPES)}
+    query = {
+        "client_id": app_id or "YOUR_APPLICATION_ID",
+        "permissions": str(bits),
+        "scope": " ".join(SCOPES),
+    }
     return f"https://discord.com/oauth2/authorize?{urlencode(query)}"
 
 

@@ -19,6 +19,7 @@ from adapters.port import Form, FormErrors, TooLate
 
 log = logging.getLogger(__name__)
 
+ANSWERED = 40060
 MESSAGE, DEFER_MESSAGE, DEFER_UPDATE, CHOICES, SHOW_MODAL = 4, 5, 6, 8, 9
 State = Literal["new", "updated", "thinking", "answered", "dead"]
 
@@ -26,10 +27,10 @@ State = Literal["new", "updated", "thinking", "answered", "dead"]
 class Live:
     """One interaction. Its first answer is given once, whoever comes first: we or the watchdog."""
 
-    def __init__(self, http: RoutedHTTP, raw: Raw, limit: float) -> None:
+    def __init__(self, http: RoutedHTTP, raw: Raw, app: str, limit: float) -> None:
         self._http, self._limit = http, limit
         self.id, self.token = str(raw["id"]), str(raw["token"])
-        self.app = str(raw["application_id"])
+        self.app = str(raw.get("application_id") or app)
         self.kind = int(raw["type"])
         self.on_message = bool(raw.get("message"))
         self.state: State = "new"
@@ -89,15 +90,23 @@ class Live:
             ids = {"webhook_id": self.id, "webhook_token": self.token}
             path = "/interactions/{webhook_id}/{webhook_token}/callback"
             try:
-                await self._http.call("POST", path, ids=ids, json=body)
+                await self._twice(path, ids, body)
             except discord.HTTPException as error:
                 log.warning("interaction not answered: %s", error.code)
-                self.state = "dead" if error.code in TOO_LATE and error.code != 40060 else then  # noqa: PLR2004
+                self.state = "dead" if error.code in TOO_LATE and error.code != ANSWERED else then
                 if error.code not in TOO_LATE:
                     raise
-                return False
+                # Nobody else answers: it was an earlier try of ours, whose answer we never saw.
+                return error.code == ANSWERED
             self.state = then
             return True
+
+    async def _twice(self, path: str, ids: dict[str, str], body: Payload) -> None:
+        """A broken connection is tried once more: if the first try arrived, Discord says so (40060)."""
+        try:
+            await self._http.call("POST", path, ids=ids, json=body)
+        except (aiohttp.ClientError, OSError):
+            await self._http.call("POST", path, ids=ids, json=body)
 
 
 class Lives:

@@ -205,7 +205,7 @@ def parse_message(
         keys=(f"discord:msg:{ident}",),
         place=place,
         actor=actor,
-        occurred_at=seconds(ident),
+        occurred_at=iso_seconds(str(message["timestamp"])) if message.get("timestamp") else seconds(ident),
         order=(int(ident),),
         catchup=catchup,
         ref=ref,

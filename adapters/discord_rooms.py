@@ -75,8 +75,11 @@ class Rooms:
             case _:
                 return self._fetched.get(channel)
 
-    async def get(self, channel: str) -> Room | None:
-        """The room, fetched once where the connection does not know it; None if it is gone or closed to us."""
+    async def get(self, channel: str, guild: str = "") -> Room | None:
+        """The room, fetched once where the connection does not know it; None if it is gone or closed to us.
+
+        Where Discord will not say, a message from there shows that it is a channel of `guild`.
+        """
         if known := self.cached(channel):
             return known
         try:
@@ -85,6 +88,8 @@ class Rooms:
         except discord.HTTPException as error:
             if error.code in GONE or error.code == 50001:  # noqa: PLR2004
                 return None
+            if error.status < 500 and error.status != 429:  # noqa: PLR2004
+                return Room(channel, guild or self._settings.tenant)
             raise
         self._fetched[channel] = room
         while len(self._fetched) > _KEPT:

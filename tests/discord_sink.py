@@ -67,7 +67,9 @@ class RecordingSink:
             self.catching -= 1
             self.caught_up += 1
 
-    async def choices(self, _platform: str, _actor: Actor, option: str, typed: str) -> Sequence[tuple[str, str]]:
+    async def choices(
+        self, _platform: str, _actor: Actor, option: str, typed: str
+    ) -> Sequence[tuple[str, str]]:
         return self.options(option, typed)
 
     def _changed(self) -> None:

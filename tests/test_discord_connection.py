@@ -296,6 +296,29 @@ async def test_a_gateway_of_ones_own(server, sink):
     assert len(server.gateway.identifies) == 1
 
 
+async def test_an_api_behind_a_proxy_that_adds_a_charset_and_knows_little(server, sink):
+    """What is not needed to speak may be missing: commands, members, guilds, active threads."""
+    ann = server.add_user("ann")
+    start = await server.user_says("help", ann, "known")
+    await server.user_says("help", ann, "missed")
+    sink.places = [Mark(Place("discord", server.guild, server.id_of("help")), start)]
+    for pattern in ("/commands$", "/members/", r"^/guilds/\d+$", "/threads/active$"):
+        server.fail("GET", pattern, 404, times=99)
+    body = server.world.app
+    server.fail(
+        "GET",
+        "^/oauth2/applications/@me$",
+        200,
+        times=2,
+        body=body,
+        headers={"Content-Type": "application/json; charset=utf-8"},
+    )
+    async with running(server, sink):
+        await sink.connected()
+        await sink.event("message")
+    assert [(e.text, e.actor.name) for e in sink.of("message")] == [("missed", "ann")]
+
+
 async def test_the_sharded_client_works_too(server, sink):
     ann = server.add_user("ann")
     async with connected(server, sink, sharded=True):

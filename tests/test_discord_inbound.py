@@ -47,7 +47,7 @@ async def test_a_question_in_a_text_channel_belongs_into_the_thread_with_its_id(
     )
     assert event.keys == (f"discord:msg:{ident}",)
     assert event.order == (int(ident),)
-    assert event.occurred_at == seconds(ident)
+    assert abs(event.occurred_at - seconds(ident)) < 0.01
     assert (event.actor.name, event.actor.roles) == ("ann", frozenset())
 
 

@@ -280,6 +280,18 @@ async def test_40060_is_no_error(adapter, server, sink, dana):
     pressed = await server.user_presses(ident, "Claim", dana)
     assert (await sink.event("action")).verb == "claim"
     assert pressed.response == 6
+    sink.answers = lambda _event: CONTACT
+    server.drop("POST", "/callback$", after=True)
+    await server.user_presses(ident, "Claim", dana)
+    await server.until(lambda: [c for c in server.calls if c.status == 400])
+    assert len(server.modals("dana")) == 1
+    assert server.ephemerals("dana") == []
+
+
+async def test_an_acknowledgement_that_never_arrived_is_sent_again(adapter, server, sink, dana):
+    ident = await card(adapter, server, CLAIM)
+    server.drop("POST", "/callback$", after=False)
+    assert (await server.user_presses(ident, "Claim", dana)).response == 6
 
 
 async def test_private_after_the_token_expired_is_a_direct_message(adapter, server, sink, dana):
@@ -335,7 +347,9 @@ async def test_a_command_in_a_thread_belongs_there(adapter, server, sink, ann):
 async def test_every_verb_is_a_command_with_its_options(adapter, server, sink, ann):
     (command,) = [c for c in server.world.commands if c["name"] == "firstline"]
     verbs = {o["name"] for o in command["options"]}
-    wanted = "ask reload rollback status search gaps review report mode incident why tickets my-data help claim"
+    wanted = (
+        "ask reload rollback status search gaps review report mode incident why tickets my-data help claim"
+    )
     assert verbs == set(wanted.split(" "))
     await server.user_command("mode", {"mode": "shadow", "category": "billing"}, ann, "help")
     await server.user_command("reload", {"force": True}, ann, "help")

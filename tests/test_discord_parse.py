@@ -80,7 +80,7 @@ def test_a_message_word_for_word():
         keys=("discord:msg:334385199974967042",),
         place=place,
         actor=ACTOR,
-        occurred_at=1499794044.25,
+        occurred_at=1499794027.299,
         order=(334385199974967042,),
         ref=ref,
         text="Supa <b>hot</b> & *cool*",

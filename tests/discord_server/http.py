@@ -23,9 +23,8 @@ def answer(data: Any, status: int = 200, headers: dict[str, str] | None = None) 
     """JSON with exactly `Content-Type: application/json`, as Discord sends it."""
     if data is None:
         return web.Response(status=204, headers=headers)
-    return web.Response(
-        body=json.dumps(data).encode(), status=status, content_type="application/json", headers=headers
-    )
+    typed = {"Content-Type": "application/json"} | (headers or {})
+    return web.Response(body=json.dumps(data).encode(), status=status, headers=typed)
 
 
 def refusal(error: Refused) -> web.Response:

@@ -80,7 +80,7 @@ class DiscordServer(People):
         app = web.Application(middlewares=[self.around.middleware], client_max_size=30 * 1024 * 1024)
         app.add_routes(self.rest.routes())
         app.add_routes(self.interactions.routes())
-        app.add_routes([web.get("/gateway", self.gateway.serve), web.get("/gateway/", self.gateway.serve)])
+        app.add_routes([web.get("/gateway", self.gateway.serve)])
         app.add_routes([web.get("/attachments/{channel}/{file}/{name}", self._cdn)])
         self._runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
