@@ -30,6 +30,7 @@ TEXT_MAX = 8_000
 FILE_BYTES_MAX = 2_000_000
 FILES_BYTES_MAX = 64_000_000
 MESSAGES_MAX = 20_000
+VIEWS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +247,8 @@ class Room:
     def show(self, user: str, form: Form, place: Place) -> View:
         view = View(id=f"v{self.new_id()}", user=user, form=form, place=place)
         self.views[view.id] = view
+        while len(self.views) > VIEWS_MAX:  # left open and never sent
+            del self.views[next(iter(self.views))]
         return view
 
     def view(self, user: str, wanted: str) -> View:

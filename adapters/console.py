@@ -358,4 +358,5 @@ class ConsoleAdapter(LocalChat):
 
 def is_new_card(message: Message, staff_channel: str) -> bool:
     card = message.content is not None and bool(message.content.title)
-    return card and not message.edits and message.place.channel == staff_channel
+    top_level = message.place.channel == staff_channel and message.place.thread is None
+    return card and top_level and not message.edits

@@ -188,7 +188,6 @@ def snapshot_view(room: Room, title: str, newest: int) -> Json:
         "people": [person_view(p) for p in room.people.values()],
         "messages": [message_view(m, room, title) for m in (*roots, *recent)],
         "threads": [thread_view(t) for t in room.threads.values()],
-        "forms": [form_view(v) for v in room.views.values()],
     }
 
 

@@ -52,13 +52,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def routes(chat: PlaygroundAdapter) -> list[web.RouteDef]:
     files = {f.name: f.read_bytes() for f in sorted(PAGE.iterdir()) if f.suffix in TYPES}
     made = [
-        web.get("/", guarded(page(files, "index.html"))),
-        web.get("/playground/events", guarded(events(chat))),
-        web.get("/playground/file/{id}", guarded(download(chat))),
+        web.get("/", guarded(chat, page(files, "index.html"))),
+        web.get("/playground/events", guarded(chat, events(chat))),
+        web.get("/playground/file/{id}", guarded(chat, download(chat))),
     ]
-    made += [web.get(f"/playground/page/{name}", guarded(page(files, name))) for name in files]
+    made += [web.get(f"/playground/page/{name}", guarded(chat, page(files, name))) for name in files]
     made += [
-        web.post(f"/playground/{name}", guarded(acting(chat, act, UPLOAD_MAX if act is upload else BODY_MAX)))
+        web.post(
+            f"/playground/{name}", guarded(chat, acting(chat, act, UPLOAD_MAX if act is upload else BODY_MAX))
+        )
         for name, act in ACTS.items()
     ]
     return made
@@ -67,7 +69,7 @@ def routes(chat: PlaygroundAdapter) -> list[web.RouteDef]:
 # --- who may ask -------------------------------------------------------------------------------------------
 
 
-def guarded(handler: Handler) -> Handler:
+def guarded(chat: PlaygroundAdapter, handler: Handler) -> Handler:
     """Refuse a request that does not name this host or comes from another site; add the headers."""
 
     async def guard(request: web.Request) -> web.StreamResponse:
@@ -75,6 +77,8 @@ def guarded(handler: Handler) -> Handler:
             return refusal(421, "this page answers only under the address that it is bound to")
         if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
             return refusal(403, "this request comes from another site")
+        if not chat.base_url:
+            chat.base_url = f"{request.scheme}://{request.headers['Host']}"
         return await handler(request)
 
     return guard

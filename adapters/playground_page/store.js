@@ -10,7 +10,6 @@ export const store = {
   traces: [],
   working: new Set(),
   suggestions: [],
-  openForms: [],
 };
 
 const listeners = new Map();
@@ -34,7 +33,6 @@ const apply = {
     store.traces = whole.traces;
     store.working = new Set(whole.working);
     store.suggestions = whole.suggestions;
-    store.openForms = whole.forms;
   },
   message(message) {
     message.fresh = !store.messages.has(message.id);

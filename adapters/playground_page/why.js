@@ -48,7 +48,7 @@ function headWords(trace) {
   const words = [make("span", { text: [who, where].filter(Boolean).join(", ") || "the process itself" })];
   const { ticket, phase } = trace;
   if (ticket) words.push(make("span", { class: "chip", text: [ticket.id, ticket.priority, ticket.state, ticket.assignee].filter(Boolean).join(" · ") }));
-  if (phase) words.push(make("span", { class: "hint", text: phase }));
+  if (phase && trace.kind !== "command") words.push(make("span", { class: "hint", text: phase }));
   return words;
 }
 
