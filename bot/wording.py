@@ -12,7 +12,7 @@ from typing import Any
 from adapters.port import Block, Button, Content, Doc
 from bot import wording_desk as desk
 from bot.rich import rich
-from bot.texts import Texts, bullets, load_texts, note, para, quote, short
+from bot.texts import Texts, bullets, heading, load_texts, note, para, quote, short
 from handoff import facts
 from handoff.model import Fact
 
@@ -198,7 +198,7 @@ def _shadow(fact: facts.Shadow, language: str, texts: Texts) -> Content:
     asked = texts.get(
         "shadow.question", language, where=fact.where, question=short(fact.question, DETAIL_CHARACTERS)
     )
-    blocks: list[Block] = [quote(asked)]
+    blocks: list[Block] = [heading(texts.get("shadow.title", language)), quote(asked)]
     for said in fact.would[:SHADOWS_MAX]:
         inner = word(said, language, texts)
         blocks += inner.body
@@ -207,7 +207,7 @@ def _shadow(fact: facts.Shadow, language: str, texts: Texts) -> Content:
     if not fact.would:
         blocks.append(para(texts.get("shadow.nothing", language)))
     blocks.append(note(fact.why))
-    return Content(tuple(blocks), title=texts.get("shadow.title", language))
+    return Content(tuple(blocks))
 
 
 _WORDS: dict[type[Fact], Callable[[Any, str, Texts], Content]] = {

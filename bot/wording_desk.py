@@ -170,10 +170,15 @@ def _called(mention: str, text: str) -> Block:
 
 
 def transcript(fact: facts.Transcript, language: str, texts: Texts) -> Content:
-    blocks = [block for said in fact.lines for block in _said(said, language, texts)]
-    if not blocks:
-        blocks = [para(texts.get("transcript.empty", language))]
-    return Content(tuple(blocks), title=texts.get("transcript.title", language, number=fact.number))
+    """No title: a card is one message and would be cut; a conversation is as many as it needs."""
+    blocks = [heading(texts.get("transcript.title", language, number=fact.number))]
+    blocks += [block for said in fact.lines for block in _said(said, language, texts)]
+    if not fact.lines:
+        blocks.append(para(texts.get("transcript.empty", language)))
+    if fact.fields:
+        cells = tuple(cell for label, value in fact.fields for cell in _pair(label, value))
+        blocks.append(Block("fields", cells))
+    return Content(tuple(blocks))
 
 
 def in_thread(fact: facts.InThread, language: str, texts: Texts) -> Content:
@@ -240,7 +245,7 @@ def proposal(fact: facts.Proposal, language: str, texts: Texts) -> Content:
         para(near),
         note(texts.get("proposal.next", language)),
     )
-    return Content(body, title=texts.get("proposal.title", language, key=fact.key, number=fact.number))
+    return Content((heading(texts.get("proposal.title", language, key=fact.key, number=fact.number)), *body))
 
 
 # --- to one person --------------------------------------------------------------------------------------------
@@ -272,7 +277,7 @@ def report(fact: facts.Report, language: str, texts: Texts) -> Content:
             cells += [(Span(_label(key)),), (Span(_cell(value)),)]
     if cells:
         blocks.insert(0, Block("fields", tuple(cells)))
-    return Content(tuple(blocks), title=short(title, TITLE_CHARACTERS))
+    return Content((heading(short(title, TITLE_CHARACTERS)), *blocks))
 
 
 def _rows(key: str, rows: Sequence[Any], language: str, texts: Texts) -> list[Block]:

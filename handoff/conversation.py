@@ -17,10 +17,65 @@ from handoff.turn import Turn
 
 OPTIONS_MAX = 3
 SAME_ISSUE_TIMES = 3
-SAME_ISSUE_OVERLAP = 0.6
+SAME_ISSUE_OVERLAP = 0.75
 EARLIER_SIMILARITY = 0.8
 UNRELATED_SHARE = 0.25  # of the clarifying threshold: below it, this is not about our product at all
-_WORD = re.compile(r"\w{3,}")
+SMALL = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "i",
+        "my",
+        "me",
+        "we",
+        "our",
+        "you",
+        "your",
+        "it",
+        "is",
+        "are",
+        "am",
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "will",
+        "to",
+        "of",
+        "in",
+        "on",
+        "for",
+        "and",
+        "or",
+        "how",
+        "what",
+        "why",
+        "still",
+        "please",
+        "ich",
+        "mein",
+        "meine",
+        "wir",
+        "ist",
+        "sind",
+        "kann",
+        "wie",
+        "was",
+        "warum",
+        "und",
+        "oder",
+        "der",
+        "die",
+        "das",
+        "ein",
+        "eine",
+        "noch",
+        "bitte",
+    ]
+)
+_WORD = re.compile(r"\w+")
 
 # The most serious first: what decides when several fire at once.
 SERIOUS = (
@@ -149,15 +204,31 @@ def _incident(t: Turn) -> Decision:
 
 
 def _asked_before(t: Turn, text: str) -> bool:
-    """The same issue for the third time: here, or in earlier tickets of this customer."""
+    """The same issue for the third time: here, or in earlier tickets of this customer.
+
+    A question that has a sure answer which was not given yet is not the same, however alike the words are.
+    """
+    told = {x.topic for x in t.case.tried}
+    best = max(t.known.found, key=lambda f: f.confidence, default=None)
+    if (
+        best is not None
+        and best.hits
+        and best.confidence >= best.threshold_answer
+        and best.hits[0].topic not in told
+    ):
+        return _in_earlier_tickets(t)
     here = sum(overlap(text, q) >= SAME_ISSUE_OVERLAP for q in t.before.questions)
-    before = sum(e.similarity >= EARLIER_SIMILARITY for e in t.known.earlier)
-    return here + 1 >= SAME_ISSUE_TIMES or (before + 1 >= SAME_ISSUE_TIMES)
+    return here + 1 >= SAME_ISSUE_TIMES or _in_earlier_tickets(t)
+
+
+def _in_earlier_tickets(t: Turn) -> bool:
+    """Two earlier tickets of this customer were about the same."""
+    return sum(e.similarity >= EARLIER_SIMILARITY for e in t.known.earlier) + 1 >= SAME_ISSUE_TIMES
 
 
 def overlap(a: str, b: str) -> float:
     """How many words two questions share, 0 to 1."""
-    first, second = set(_WORD.findall(a.lower())), set(_WORD.findall(b.lower()))
+    first, second = set(_WORD.findall(a.lower())) - SMALL, set(_WORD.findall(b.lower())) - SMALL
     return len(first & second) / len(first | second) if first and second else float(a.strip() == b.strip())
 
 

@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from adapters.port import Actor
+from adapters.port import Actor, MessageReceived
 from handoff import fields, priority
 from handoff import ticket as tickets
 from handoff.facts import Draft as DraftFact
-from handoff.facts import HandedOver, Line, OnCall, Raised, Transcript
-from handoff.model import Link, Open, Phase, Say, Ticket, TicketState, Tried
+from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Transcript
+from handoff.model import Link, Open, Phase, Said, Say, Ticket, TicketState, Tried, Update
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule, Policy
 from handoff.summary import SUMMARY_CHARACTERS, latest_question, shorten, summarise
 from handoff.turn import Turn
 
 SUBJECT_CHARACTERS = 80
+LINES_ONE_BY_ONE = 12
 
 
 def escalate(
@@ -184,8 +185,7 @@ def _show_staff(t: Turn) -> None:
         Say(desk, t.card_fact(), "staff", "notice", f"{ticket.id}/card"),
         Open(t.card, f"{ticket.id} {ticket.subject}"[:80], "staff"),
     )
-    t.staff(transcript(t), f"{ticket.id}/transcript")
-    t.add(*(Link(f"{ticket.id}/from/{s.ref.id}", s.ref) for s in t.case.said if s.ref is not None))
+    _so_far(t)
     if tickets.calls_on_call(ticket):
         call(t)
     if ticket.draft:
@@ -193,8 +193,38 @@ def _show_staff(t: Turn) -> None:
         t.staff(DraftFact(f"{ticket.id}.{n}", ticket.draft, (), ticket.confidence), f"{ticket.id}/draft/{n}")
 
 
+def _so_far(t: Turn) -> None:
+    """The conversation so far: the last lines as they were said, one message each, so that every edit and deletion
+    finds its copy; what is older in one piece before them."""
+    number, said = t.ticket.id, t.case.said
+    if older := said[:-LINES_ONE_BY_ONE]:
+        t.staff(Transcript(number, older), f"{number}/transcript")
+    unsupported = t.event.unsupported if isinstance(t.event, MessageReceived) else ""
+    for line in said[-LINES_ONE_BY_ONE:]:
+        mine = isinstance(t.event, MessageReceived) and line.ref == t.event.ref
+        copy(t, line, unsupported if mine else "")
+
+
+def copy(t: Turn, line: Said, unsupported: str = "") -> None:
+    """One line of the customer's thread under the card, and the names by which both are found again."""
+    number, ref = t.ticket.id, line.ref
+    t.staff(InThread(line, unsupported), f"{number}/in/{ref.id}" if ref else "", files=line.files)
+    if ref is not None:
+        t.add(Link(f"{number}/from/{ref.id}", ref))
+
+
+def recopied(t: Turn, line: Said) -> Update:
+    """The copy of a line that was edited or deleted, as it must look now."""
+    number, said, opened = t.ticket.id, t.case.said, t.ticket.opened_at
+    before = [s for s in said if s.at <= opened]
+    older = before[:-LINES_ONE_BY_ONE]
+    if line.ref is None or line in older:
+        return Update(f"{number}/transcript", Transcript(number, tuple(older)))
+    return Update(f"{number}/in/{line.ref.id}", InThread(line))
+
+
 def transcript(t: Turn) -> Transcript:
-    """The conversation as it stands, with the public answers of a form."""
+    """The whole conversation as it stands, with the public answers of a form."""
     told = tuple((t.policy.fields[k].label, v) for k, v in t.ticket.fields.items() if k in t.policy.fields)
     return Transcript(t.ticket.id, t.case.said, told)
 

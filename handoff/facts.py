@@ -6,7 +6,7 @@ sentences without structure are a `Line`: the key of a catalogue entry and the v
 Messages that something later must find again carry an anchor:
 
     T-1042/card             the card in the staff channel; its thread is the ticket's thread
-    T-1042/transcript       the conversation so far, first message of that thread
+    T-1042/transcript       the older part of a long conversation, first message of that thread
     T-1042/in/<message>     the copy, in the staff thread, of what was said in the customer's thread
     T-1042/from/<message>   that message itself
     T-1042/out/<reply>      a reply as the customer sees it

@@ -12,7 +12,7 @@ from dataclasses import replace
 from adapters.port import FileRef, MessageDeleted, MessageEdited, MessageReceived
 from handoff import claim, escalation, priority
 from handoff import ticket as tickets
-from handoff.facts import InThread, Line, Preview, PreviewState, Relayed
+from handoff.facts import Line, Preview, PreviewState, Relayed
 from handoff.model import Case, Decision, Link, Mark, Phase, Said, Say, Unsay, Update, Withdraw
 from handoff.policy import Policy, is_staff
 from handoff.turn import Turn
@@ -36,19 +36,10 @@ def customer_wrote(t: Turn, event: MessageReceived, lines: tuple[Said, ...]) -> 
             t.edit(waiting_since=t.now)
         _reconsider(t, event)
     for line in lines:
-        mirror(t, line, event)
+        escalation.copy(t, line, event.unsupported)
     if t.case.phase == Phase.DESK:
         t.add(Mark(event.ref, "eyes"))
     return t.done("relay", f"into the staff thread of {ticket.id}")
-
-
-def mirror(t: Turn, line: Said, event: MessageReceived) -> None:
-    """The copy of one line under the card, and the name by which edits find it."""
-    if line.ref is None:
-        return
-    number, ref = t.ticket.id, line.ref
-    t.staff(InThread(line, event.unsupported), f"{number}/in/{ref.id}", files=line.files)
-    t.add(Link(f"{number}/from/{ref.id}", ref))
 
 
 def _reconsider(t: Turn, event: MessageReceived) -> None:
@@ -333,10 +324,7 @@ def _rewrite(t: Turn, index: int, line: Said) -> None:
     ticket = t.case.ticket
     if ticket is None or line.ref is None:
         return
-    if line.at > ticket.opened_at:
-        t.add(Update(f"{ticket.id}/in/{line.ref.id}", InThread(line)))
-    else:
-        t.add(Update(f"{ticket.id}/transcript", escalation.transcript(t)))
+    t.add(escalation.recopied(t, line))
 
 
 def _number(t: Turn) -> str:

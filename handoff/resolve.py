@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.port import FormSubmitted, MessageReceived
-from handoff import claim, escalation, listening, relay
+from handoff import claim, escalation, listening
 from handoff.facts import Line, Proposal, Resolved
 from handoff.model import CloseThread, Decision, Mark, Phase, Said
 from handoff.policy import RESOLUTION_TYPES, ROOT_CAUSES
@@ -90,12 +90,12 @@ def after_solved(t: Turn, event: MessageReceived, lines: tuple[Said, ...]) -> De
     """The customer writes again: thanks stay thanks, anything else reopens."""
     if listening.plain(event.text) in listening.THANKS and not event.files:
         for line in lines:
-            relay.mirror(t, line, event)
+            escalation.copy(t, line, event.unsupported)
         t.add(Mark(event.ref, "+1"))
         return t.done("relay", "thanks; the ticket stays solved")
     _reopen(t)
     for line in lines:
-        relay.mirror(t, line, event)
+        escalation.copy(t, line, event.unsupported)
     return t.done("reopen", f"the customer wrote again; {t.ticket.id} is open")
 
 

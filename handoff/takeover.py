@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.port import MessageReceived
-from handoff import claim, relay
+from handoff import claim, escalation, relay
 from handoff import ticket as tickets
 from handoff.facts import Line
 from handoff.model import Decision, Phase
@@ -25,7 +25,7 @@ def takeover(t: Turn, event: MessageReceived) -> Decision:
         t.take_over()
     if tickets.may_move(t.ticket, "reply"):
         relay.count_reply(t)
-    relay.mirror(t, line, event)
+    escalation.copy(t, line, event.unsupported)
     return t.done("takeover", f"{actor.name or actor.id} wrote to the customer")
 
 

@@ -10,7 +10,18 @@ import pytest
 from adapters.port import ActionInvoked, CommandInvoked, DeliveryFailed, HomeOpened, MemberLeft, ThreadChanged
 from handoff import forms
 from handoff import ticket as tickets
-from handoff.facts import Card, HandedOver, HomeView, Line, OnCall, Proposal, Raised, Resolved, Transcript
+from handoff.facts import (
+    Card,
+    HandedOver,
+    HomeView,
+    InThread,
+    Line,
+    OnCall,
+    Proposal,
+    Raised,
+    Resolved,
+    Transcript,
+)
 from handoff.forms import form_for
 from handoff.model import CloseThread, Home, Phase, Say, TicketState, Update, Whisper
 from handoff.policy import PERMISSIONS
@@ -51,9 +62,21 @@ def test_the_customer_hears_one_line_and_staff_get_everything() -> None:
     assert ticket.next_step
     assert ticket.tried[0].outcome == "escalated"
     assert ticket.nearest == (("refund", "Refund policy"),)
-    (transcript,) = scene.staff_saw(Transcript)
-    assert [s.text for s in transcript.lines] == ["Refund?", REFUND.text, "I want an exception"]
+    assert [i.said.text for i in scene.staff_saw(InThread)] == ["Refund?", REFUND.text, "I want an exception"]
     assert scene.kept("capture")[0].data["escalated"] is True
+
+
+def test_a_long_conversation_is_not_thirty_messages() -> None:
+    scene = Scene(replace(POLICY, max_bot_turns=99))
+    for n in range(15):
+        scene.asks(f"number{n} of words{n}", found(replace(REFUND, topic=f"t{n}")))
+    scene.asks("a person", fired="human")
+    (older,) = scene.staff_saw(Transcript)
+    assert len(older.lines) + len(scene.staff_saw(InThread)) == len(scene.case.said) == 31
+    edit = scene.edits(ANA, "m0", "number zero")
+    (copy,) = [e for e in edit.effects if isinstance(e, Update)]
+    assert copy.anchor == "T-1042/transcript"
+    assert "number zero" in str(copy.what)
 
 
 def test_the_time_that_is_promised_is_the_next_staffed_hour() -> None:
