@@ -155,6 +155,7 @@ class SlackAdapter:
             workspace.us,
             workspace.people,
             workspace.history,
+            lambda op: workspace.sending.deliver(op, 0, f"told:{op.interaction}"),
             clock=self._clock,
             ack_seconds=self.settings.ack_seconds,
             on_revoked=self._token_refused,

@@ -86,6 +86,20 @@ def notice_view(title: str, text: str) -> Json:
     }
 
 
+def late_view(outcome: Form | FormErrors | None, place: Place, title: str, saved: str) -> Json:
+    """What a modal changes into when the answer came after its acknowledgement: the next form, the same one with
+    what was typed and the reasons above it, or the word that it is saved."""
+    if isinstance(outcome, Form):
+        return view(outcome, place)
+    if outcome is None:
+        return notice_view(title, saved)
+    reasons = "\n".join(outcome.errors.values())
+    if outcome.form is None:
+        return notice_view(title, reasons)
+    again = view(outcome.form, place)
+    return {**again, "blocks": [*notice_view(title, reasons)["blocks"], *again["blocks"]]}
+
+
 def error_response(refused: FormErrors, shown: Json) -> Json:
     """The acknowledgement that keeps the modal open and marks the inputs; Slack refuses names of unknown blocks."""
     known = [str(block["block_id"]) for block in shown.get("blocks") or () if block.get("type") == "input"]

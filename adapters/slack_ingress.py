@@ -22,6 +22,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.port import (
     AdapterError,
+    Block,
+    Content,
     Form,
     FormErrors,
     FormSubmitted,
@@ -31,12 +33,14 @@ from adapters.port import (
     MessageAction,
     MessageEdited,
     MessageReceived,
+    Private,
     ReactionChanged,
     Sink,
+    Span,
 )
 from adapters.slack_api import SDK_LOG, SlackApi
 from adapters.slack_events import parse_event
-from adapters.slack_forms import error_response, notice_view, view
+from adapters.slack_forms import error_response, late_view, notice_view, view
 from adapters.slack_gestures import parse_gesture
 from adapters.slack_history import History
 from adapters.slack_parse import Us, mentioned
@@ -114,13 +118,14 @@ class Ingress:
         us: Us,
         people: People,
         history: History,
+        private: Callable[[Private], Awaitable[object]],
         *,
         clock: Callable[[], float],
         ack_seconds: float = ACK_SECONDS,
         on_revoked: Callable[[str], None],
     ) -> None:
         self._sink, self._api, self._us = sink, api, us
-        self._people, self._history = people, history
+        self._people, self._history, self._private = people, history, private
         self._clock, self._ack_seconds, self._on_revoked = clock, ack_seconds, on_revoked
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._twins: OrderedDict[str, None] = OrderedDict()
@@ -223,10 +228,8 @@ class Ingress:
             return self._answer(event, body, work.result())
         self._later(self._answer_late(event, body, work))
         if isinstance(event, FormSubmitted):
-            title = str((body["view"].get("title") or {}).get("text") or "Form")
-            return BoltResponse(
-                status=200, body={"response_action": "update", "view": notice_view(title, SAVING)}
-            )
+            saving = notice_view(_title(body), SAVING)
+            return BoltResponse(status=200, body={"response_action": "update", "view": saving})
         return BoltResponse(status=200)
 
     def _answer(self, event: Inbound, body: Json, outcome: Outcome) -> BoltResponse:
@@ -245,12 +248,13 @@ class Ingress:
             outcome = await work
         except Exception:  # the platform has its acknowledgement, the person must hear that it failed
             log.exception("gesture not recorded", extra={"key": event.keys[0]})
-            await self._tell(event, body, NOT_SAVED)
+            if isinstance(event, FormSubmitted):
+                await self._change_view(body, notice_view(_title(body), NOT_SAVED))
+            else:
+                await self._tell(event, NOT_SAVED)
             return
         if isinstance(event, FormSubmitted):
-            refused = isinstance(outcome, FormErrors)
-            told = "\n".join(outcome.errors.values()) if isinstance(outcome, FormErrors) else SAVED
-            await self._tell(event, body, f"{NOT_SAVED}\n{told}" if refused else told)
+            await self._change_view(body, late_view(outcome, event.place, _title(body), SAVED))
         elif isinstance(outcome, Form):
             await self._open(event, body, outcome)
 
@@ -260,24 +264,20 @@ class Ingress:
             await self._api.call("views.open", trigger_id=str(body.get("trigger_id", "")), view=shown)
         except AdapterError as error:
             log.warning("form not opened", extra={"why": str(error)})
-            await self._tell(event, body, TOO_SLOW)
+            await self._tell(event, TOO_SLOW)
 
-    async def _tell(self, event: Inbound, body: Json, text: str) -> None:
-        """One line to the person who is waiting; best effort."""
+    async def _change_view(self, body: Json, shown: Json) -> None:
         try:
-            if isinstance(event, FormSubmitted):
-                title = str((body["view"].get("title") or {}).get("text") or "Form")
-                await self._api.call(
-                    "views.update", view_id=body["view"]["id"], view=notice_view(title, text)
-                )
-            elif event.actor is not None and event.place.channel:
-                await self._api.call(
-                    "chat.postEphemeral",
-                    channel=event.place.channel,
-                    thread_ts=event.place.thread,
-                    user=event.actor.id,
-                    text=text,
-                )
+            await self._api.call("views.update", view_id=body["view"]["id"], view=shown)
+        except AdapterError as error:  # the person has closed it
+            log.info("form not changed", extra={"why": str(error)})
+
+    async def _tell(self, event: Inbound, text: str) -> None:
+        """One line to the person who is waiting, wherever they can still be reached; best effort."""
+        assert event.actor is not None
+        content = Content((Block("para", ((Span(text),),)),))
+        try:
+            await self._private(Private(event.place, event.actor, content, event.keys[0]))
         except AdapterError as error:
             log.warning("person not told", extra={"why": str(error)})
 
@@ -317,6 +317,11 @@ class Ingress:
             del self._live[key]
             return None
         return held.response_url
+
+
+def _title(body: Json) -> str:
+    """The title of the modal that was sent in."""
+    return str((body["view"].get("title") or {}).get("text") or "Form")
 
 
 def _attempt(headers: Mapping[str, Any]) -> int:

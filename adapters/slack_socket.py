@@ -94,8 +94,13 @@ class ManagedSocketClient(SocketModeClient):
             if not task.cancelled() and task.exception() is not None:
                 log.warning("socket not reopened", extra={"code": type(task.exception()).__name__})
 
-        self._reviving = asyncio.ensure_future(self.connect_to_new_endpoint())
+        self._reviving = asyncio.ensure_future(self._reopen())
         self._reviving.add_done_callback(over)
+
+    async def _reopen(self) -> None:
+        async with self.connect_operation_lock:
+            if not self.alive:
+                await self.connect()
 
     async def connect(self) -> None:
         """Connect, however long it takes; raises only what no retry can help. Each attempt uses a new ticket."""

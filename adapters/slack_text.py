@@ -16,7 +16,12 @@ from adapters.port import Span
 
 CUT = "…"
 SAFE_URL = re.compile(r"(?:https?://|mailto:)[^\s<>|]+\Z", re.IGNORECASE)
-MENTIONABLE = re.compile(r"[UWS][A-Z0-9]{2,}\Z")
+MENTIONABLE = re.compile(r"[UWSCG][A-Z0-9]{2,}\Z")
+MENTION_SIGNS = {
+    "S": "!subteam^",
+    "C": "#",
+    "G": "#",
+}  # people: @; a channel's name is shown and pings nobody
 GRAPHEME = regex.compile(r"\X")
 STYLES = (("code", "`"), ("b", "*"), ("i", "_"), ("s", "~"))
 
@@ -54,7 +59,7 @@ def mrkdwn(text: str) -> Json:
 
 def span_mrkdwn(span: Span) -> str:
     if span.mention is not None and MENTIONABLE.match(span.mention):
-        return f"<!subteam^{span.mention}>" if span.mention[0] == "S" else f"<@{span.mention}>"
+        return f"<{MENTION_SIGNS.get(span.mention[0], '@')}{span.mention}>"
     if span.url is not None and SAFE_URL.match(span.url):
         label = escape(" ".join(span.text.replace("|", " ").split())) or escape(span.url)
         return f"<{escape(span.url)}|{label}>"

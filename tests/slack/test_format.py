@@ -191,6 +191,7 @@ def test_only_ids_from_the_configuration_ping() -> None:
     """The one ping there is: a user group or person whose id the configuration names."""
     assert span_mrkdwn(Span("on call", mention="S0ONCALL")) == "<!subteam^S0ONCALL>"
     assert span_mrkdwn(Span("Dana", mention="U0DANA")) == "<@U0DANA>"
+    assert span_mrkdwn(Span("#help", mention="C0HELP")) == "<#C0HELP>"
     assert span_mrkdwn(Span("x", mention="!channel")) == "x"
     assert span_mrkdwn(Span("x", mention="S1> <!here")) == "x"
 
