@@ -77,7 +77,7 @@ def hours_of(hours: HoursConfig) -> Hours:
         import holidays
 
         country, _, region = hours.holidays_of.partition("-")
-        closed += holidays.country_holidays(country, subdiv=region or None, years=HOLIDAY_YEARS)
+        closed.extend(holidays.country_holidays(country, subdiv=region or None, years=HOLIDAY_YEARS))
     return Hours.of(hours.timezone, {day: getattr(hours, day) for day in DAYS}, closed)
 
 

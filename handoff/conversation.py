@@ -79,8 +79,19 @@ _WORD = re.compile(r"\w+")
 
 # The most serious first: what decides when several fire at once.
 SERIOUS = (
-    *("safety", "security", "sensitive", "outage", "abuse", "legal", "advice", "dispute", "human", "churn"),
-    *("refund_exception", "quote", "anger", "bug"),
+    *(
+        "safety",
+        "distress",
+        "security",
+        "sensitive",
+        "outage",
+        "abuse",
+        "legal",
+        "medical",
+        "tax",
+        "financial",
+    ),
+    *("dispute", "manager", "human", "churn", "refund", "quote", "angry", "bug"),
 )
 
 

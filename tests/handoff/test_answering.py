@@ -176,11 +176,11 @@ def test_two_known_questions_are_both_answered() -> None:
     "trigger",
     [
         "human",
-        "anger",
+        "angry",
         "legal",
         "advice",
         "dispute",
-        "refund_exception",
+        "refund",
         "security",
         "safety",
         "outage",

@@ -184,7 +184,7 @@ def test_skipping_the_private_form_still_makes_the_ticket() -> None:
 
 def test_details_can_be_added_to_a_ticket() -> None:
     scene = Scene()
-    scene.asks("refund please", found(REFUND), fired="refund_exception")
+    scene.asks("refund please", found(REFUND), fired="refund")
     line = scene.told[-1]
     assert isinstance(line, HandedOver)
     assert line.details

@@ -50,7 +50,7 @@ S = TicketState
 def test_the_customer_hears_one_line_and_staff_get_everything() -> None:
     scene = Scene()
     scene.asks("Refund?", found(REFUND))
-    scene.asks("I want an exception", found(REFUND), fired="refund_exception")
+    scene.asks("I want an exception", found(REFUND), fired="refund")
     line = scene.told[-1]
     assert isinstance(line, HandedOver)
     assert line.number == "T-1042"
@@ -374,7 +374,7 @@ def test_resolve_tells_asks_and_proposes() -> None:
 
 def test_a_proposal_stands_next_to_its_nearest_topic() -> None:
     scene = Scene()
-    scene.asks("refund after 20 days?", found(REFUND), fired="refund_exception")
+    scene.asks("refund after 20 days?", found(REFUND), fired="refund")
     scene.presses(KIM, "claim")
     scene.submits(KIM, "resolve", summary="Not after 14 days.", save="yes", kind="explained", cause="how_to")
     assert scene.staff_saw(Proposal)[0].nearest == ("refund", "Refund policy")
