@@ -57,6 +57,7 @@ _ENDPOINT = (
 )
 _RESERVE = 5  # IDENTIFYs that we leave over; Discord resets the token of who uses up all
 _CATCH_UP = 200
+_GRACE = 5.0  # for goodbyes, when nobody asked to hurry
 
 
 class DiscordAdapter:
@@ -83,23 +84,26 @@ class DiscordAdapter:
         self._sender: Sender | None = None
         self._history: History | None = None
         self._intake: Intake | None = None
-        self._failure: asyncio.Future[None] | None = None
+        self._over: asyncio.Future[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._catching = asyncio.Lock()
         self._lost_at: float | None = None
         self._closing = False
+        self._grace = _GRACE
+        self._released = asyncio.Event()
 
     # --- connecting ---
 
     async def run(self, sink: Sink) -> None:
         """Connect and emit until `close`. AdapterFatal says what to click; anything else is worth a new try."""
-        self._closing = False
+        self._closing, self._grace = False, _GRACE
+        self._released.clear()
         sink.state("discord", "connecting")
         async with asyncio.timeout(self.settings.timing.call):
             flags = await self._preflight()
         if self._closing:
             return
-        self._failure = asyncio.get_running_loop().create_future()
+        self._over = asyncio.get_running_loop().create_future()
         http = RoutedHTTP(self.settings)
         client = build_client(self.settings, http, flags, self, sink)
         try:
@@ -158,13 +162,14 @@ class DiscordAdapter:
 
     async def _listen(self, client: discord.Client) -> None:
         """The gateway, until it is closed or something fails that only a new client can mend."""
-        assert self._failure is not None
+        assert self._over is not None
         connecting = asyncio.create_task(client.connect())
         try:
-            await asyncio.wait({connecting, self._failure}, return_when=asyncio.FIRST_COMPLETED)
-            if self._failure.done():
-                self._failure.result()
-            await connecting
+            await asyncio.wait({connecting, self._over}, return_when=asyncio.FIRST_COMPLETED)
+            if self._over.done():
+                self._over.result()
+            else:
+                await connecting
         except discord.PrivilegedIntentsRequired as error:
             raise AdapterFatal(INTENTS) from error
         except discord.ConnectionClosed as error:
@@ -176,8 +181,12 @@ class DiscordAdapter:
                 raise Unavailable("the gateway could not be reached") from error
             raise
         finally:
-            connecting.cancel()
-            await asyncio.gather(connecting, return_exceptions=True)
+            while not connecting.done():
+                # Python 3.11's wait_for, which the library connects with, can swallow a cancellation.
+                connecting.cancel()
+                await asyncio.wait({connecting}, timeout=0.1)
+            if not connecting.cancelled():
+                connecting.exception()  # it was told already, or no longer matters
 
     async def _release(self, client: discord.Client) -> None:
         for task in tuple(self._tasks):
@@ -187,11 +196,14 @@ class DiscordAdapter:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._sender = self._history = self._intake = None
         self._client = self._http = None
-        if self._failure and not self._failure.done():
-            self._failure.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5):
+        if self._over and not self._over.done():
+            self._over.cancel()
+        try:
+            async with asyncio.timeout(self._grace):
                 await client.close()
+        except TimeoutError:  # a peer that never answers our goodbye
+            await client.http.close()
+        self._released.set()
 
     async def stop_ingress(self) -> None:
         """Record nothing more; what happens from now on is caught up by the next start."""
@@ -201,12 +213,14 @@ class DiscordAdapter:
     async def close(self, grace: float) -> None:
         self._closing = True
         await self.stop_ingress()
-        client = self._client
-        if client is None:
+        self._grace = max(0.1, grace / 2)
+        if self._over is None or self._released.is_set():
             return
+        if not self._over.done():
+            self._over.set_result(None)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.1, grace)):
-                await client.close()
+            async with asyncio.timeout(grace):
+                await self._released.wait()
 
     # --- what the client tells us ---
 
@@ -260,8 +274,8 @@ class DiscordAdapter:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
-        if self._failure and not self._failure.done() and not self._closing:
-            self._failure.set_exception(error)
+        if self._over and not self._over.done() and not self._closing:
+            self._over.set_exception(error)
 
     async def _connected(self, sink: Sink, *, fresh: bool) -> None:
         async with self._catching, sink.catching_up("discord"):

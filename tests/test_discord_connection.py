@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
 
 from adapters.discord import DiscordAdapter
-from adapters.port import AdapterFatal, Mark, Place, Unavailable
+from adapters.port import AdapterFatal, Block, Content, Mark, Place, Post, Span, Unavailable
 from tests.discord_server import DiscordServer
 from tests.discord_sink import QUICK, RecordingSink, connected, running, settings_for
 
@@ -327,7 +329,38 @@ async def test_the_sharded_client_works_too(server, sink):
     assert server.gateway.identifies[0]["shard"] == [0, 1]
 
 
-async def test_close_before_run_returns_nothing_left_behind(server, sink):
+async def test_4_a_peer_that_never_answers_our_goodbye_does_not_hold_us_up(server, sink):
+    """§7.4: `close` keeps to its grace; the adapter's own timeouts bound this test."""
+    server.gateway.mute = True
+    async with running(server, sink) as (adapter, task):
+        await sink.connected()
+        async with asyncio.timeout(2):
+            await adapter.close(0.4)
+            await task
+
+
+async def test_82_nothing_is_left_after_the_end(server, sink):
+    """§7.82: no task, no thread, no open session (a ResourceWarning is an error)."""
+    before = set(threading.enumerate())
+
+    def tasks() -> list[str]:
+        codes = [getattr(task.get_coro(), "cr_code", None) for task in asyncio.all_tasks()]
+        ours = ("/adapters/", "/site-packages/discord/")
+        return [code.co_qualname for code in codes if code and any(part in code.co_filename for part in ours)]
+
+    async with connected(server, sink) as adapter:
+        assert tasks()
+        place = Place("discord", server.guild, server.id_of("help"))
+        await adapter.deliver(Post(place, Content((Block("para", ((Span("x"),),)),))), 0, "k")
+        started = [t for t in set(threading.enumerate()) - before if t.name.startswith("keep-alive")]
+    for thread in started:
+        thread.join(5)
+    gc.collect()
+    assert tasks() == []
+    assert [t.name for t in started if t.is_alive()] == []
+
+
+async def test_close_leaves_a_stopped_adapter(server, sink):
     async with running(server, sink) as (adapter, task):
         await sink.connected()
         await adapter.close(2)

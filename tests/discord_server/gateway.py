@@ -64,6 +64,8 @@ class Gateway:
         self.url = ""
         self.sessions: dict[str, Session] = {}
         self.compress = False
+        self.mute = False  # never answer a Close
+        self.silenced = asyncio.Event()
         self.heartbeat_ms = 41_250
         self.refuse = 0  # upgrades to refuse with 503
         self.close_next: int | None = None  # close code instead of READY
@@ -78,7 +80,7 @@ class Gateway:
             self.refuse -= 1
             self._changed()
             return web.Response(status=503)
-        ws = web.WebSocketResponse(autoping=True, timeout=0.5)
+        ws = web.WebSocketResponse(autoping=True, timeout=0.5, autoclose=not self.mute)
         await ws.prepare(request)
         self.sockets.add(ws)
         wants = request.query.get("compress") == "zlib-stream"
@@ -95,6 +97,8 @@ class Gateway:
                     await ws.close(code=4002)
                     break
                 session = await self._frame(socket, session, frame)
+            if self.mute:
+                await self.silenced.wait()
         finally:
             self.sockets.discard(ws)
             if session is not None and session.socket is socket:

@@ -49,7 +49,7 @@ class DiscordServer(People):
 
     Trouble: `fail`, `drop`, `hold`, `limit` for REST; `gateway.refuse`, `gateway.close_next`,
     `gateway.reconnect()` (op 7), `gateway.invalidate()` (op 9), `gateway.close_all(code)`,
-    `gateway.compress`; `offline()`: nothing reaches the bot; `archive`, `lock`, `close_dms`, `expire_links`,
+    `gateway.compress`, `gateway.mute` (never answers a Close); `offline()`: nothing reaches the bot; `archive`, `lock`, `close_dms`, `expire_links`,
     `expire_interactions`, `world.app` (flags, interactions_endpoint_url), `world.nonce_window`.
 
     Waiting: `await until(predicate)`; never a sleep.
@@ -92,6 +92,7 @@ class DiscordServer(People):
         self.gateway.url = f"ws://127.0.0.1:{port}/gateway"
 
     async def stop(self) -> None:
+        self.gateway.silenced.set()
         await self.gateway.close_all(1001)
         if self._runner is not None:
             await self._runner.cleanup()
