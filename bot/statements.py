@@ -175,8 +175,8 @@ def save_case(db: sqlite3.Connection, change: Commit) -> None:
     case = change.case
     state = case_json.dump_json(case, exclude_defaults=True).decode()
     if change.before is None:
-        db.execute(
-            "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        cursor = db.execute(
+            "INSERT OR IGNORE INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (case.id, change.conversation, case.place.platform, case.place.tenant, case.place.channel, case.customer.id,
              case.epoch, case.version, case.phase, state, change.now),
         )  # fmt: skip
@@ -185,8 +185,8 @@ def save_case(db: sqlite3.Connection, change: Commit) -> None:
             "UPDATE cases SET epoch = ?, version = ?, phase = ?, state = ?, updated_at = ? WHERE id = ? AND version = ?",
             (case.epoch, case.version, case.phase, state, change.now, case.id, change.before.version),
         )
-        if cursor.rowcount != 1:
-            raise Conflict(case.id)
+    if cursor.rowcount != 1:
+        raise Conflict(case.id)
     tickets = [t for t in (change.before.ticket if change.before else None, case.ticket) if t is not None]
     if tickets and (change.before is None or change.before.ticket != case.ticket):
         for ticket in {t.number: t for t in tickets}.values():
