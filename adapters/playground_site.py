@@ -75,7 +75,7 @@ def guarded(chat: PlaygroundAdapter, handler: Handler) -> Handler:
     async def guard(request: web.Request) -> web.StreamResponse:
         if not names_this_host(request):
             return refusal(421, "this page answers only under the address that it is bound to")
-        if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        if comes_from_elsewhere(request):
             return refusal(403, "this request comes from another site")
         if not chat.base_url:
             chat.base_url = f"{request.scheme}://{request.headers['Host']}"
@@ -99,6 +99,12 @@ def names_this_host(request: web.Request) -> bool:
         return False
     bound = request.transport.get_extra_info("sockname") if request.transport else None
     return address.is_loopback or (bound is not None and str(address) == bound[0])
+
+
+def comes_from_elsewhere(request: web.Request) -> bool:
+    """Whether the browser says that another site caused this. Following a link to the page itself is fine."""
+    followed = request.path == "/" and request.headers.get("Sec-Fetch-Dest") == "document"
+    return request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none") and not followed
 
 
 def comes_from_the_page(request: web.Request) -> bool:

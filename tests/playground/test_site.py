@@ -140,6 +140,16 @@ async def test_a_request_of_another_site_does_nothing(
     assert desk.events == []
 
 
+async def test_a_link_from_elsewhere_opens_the_page_but_nothing_else(client: Client) -> None:
+    cross = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+
+    for path, status in (("/", 200), ("/playground/events", 403), ("/playground/page/app.js", 403)):
+        async with client.get(path, headers=cross) as response:
+            assert response.status == status
+    async with client.get("/", headers=cross | {"Sec-Fetch-Dest": "iframe"}) as response:
+        assert response.status == 403
+
+
 @pytest.mark.parametrize(
     ("content", "mime", "status"),
     [
