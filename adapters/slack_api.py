@@ -41,8 +41,8 @@ FATAL: Mapping[str, str] = {
     "link_disabled": "Socket Mode is switched off. Your app, Socket Mode, Enable; or set [slack] http = true.",
 }
 GONE = frozenset({
-    "message_not_found", "channel_not_found", "is_archived", "cant_update_message", "cant_delete_message",
-    "edit_window_closed", "is_inactive", "thread_not_found", "cannot_reply_to_message", "user_not_found",
+    "message_not_found", "channel_not_found", "is_archived", "cant_update_message", "edit_window_closed",
+    "is_inactive", "thread_not_found", "cannot_reply_to_message", "user_not_found",
     "file_not_found", "file_deleted", "duplicate_message_not_found", "duplicate_channel_not_found",
 })  # fmt: skip
 FORBIDDEN: Mapping[str, str] = {
@@ -55,8 +55,15 @@ FORBIDDEN: Mapping[str, str] = {
     "user_disabled": "that person's account is deactivated",
     "cannot_dm_bot": "bots cannot be written to",
     "messages_tab_disabled": "the app's messages tab is off; switch it on under App Home",
+    "cant_delete_message": "the bot may only delete its own messages",
+    "compliance_exports_prevent_deletion": "the workspace's compliance settings do not allow deleting",
+    "not_allowed_token_type": "Slack does not offer that to bot tokens",
     "team_access_not_granted": "the app has no access to that workspace",
 }
+ABOUT_THE_TOKEN = (
+    "auth.test",
+    "apps.connections.open",
+)  # elsewhere only the method refuses that kind of token
 TOO_LATE = frozenset({
     "trigger_expired", "trigger_exchanged", "expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id",
     "expired_url", "used_url",
@@ -71,6 +78,14 @@ class TokenRefused(Unavailable):
 
     def __init__(self, code: str) -> None:
         super().__init__(FATAL[code])
+        self.code = code
+
+
+class Refused(Rejected):
+    """Slack's plain no, with its code."""
+
+    def __init__(self, method: str, code: str) -> None:
+        super().__init__(f"Slack refused {method}: {code}")
         self.code = code
 
 
@@ -120,7 +135,7 @@ class SlackApi:
         code = str(data.get("error", "")) if isinstance(data, dict) else ""
         if status == TOO_MANY_REQUESTS or code in SLOW_DOWN:
             return RateLimited(seconds_of(headers))
-        if code in FATAL:
+        if code in FATAL and (code != "not_allowed_token_type" or method in ABOUT_THE_TOKEN):
             self._on_token_refused(code)
             return TokenRefused(code)
         if code in PERHAPS_DONE or status >= SERVER_ERROR or not code:
@@ -150,4 +165,4 @@ def refusal(method: str, code: str, needed: str | None = None) -> AdapterError:
     if code in FORBIDDEN or code.startswith("restricted_action"):
         told = FORBIDDEN.get(code, "the workspace's settings do not allow it there; ask a workspace admin")
         return Forbidden(f"{told} ({method}: {code}{f', needs {needed}' if needed else ''})")
-    return Rejected(f"Slack refused {method}: {code}")
+    return Refused(method, code)

@@ -100,15 +100,12 @@ class History:
     async def thread_of(self, channel: str, ts: str) -> str | None:
         """The root under which a message stands: its own id when it is a root, None when Slack does not tell."""
         try:
-            answer = await self._api.call(
-                "conversations.replies", form=True, channel=channel, ts=ts, limit=200
-            )
+            answer = await self._api.call("conversations.replies", form=True, channel=channel, ts=ts, limit=1)
         except AdapterError:
             return None
-        for message in answer["messages"]:
-            if message["ts"] == ts:
-                return str(message.get("thread_ts") or ts)
-        return None
+        # For the id of a reply Slack gives that reply or its whole thread: either way the first one knows the root.
+        first: Json = answer["messages"][0]
+        return str(first.get("thread_ts") or first["ts"])
 
     async def _messages(self, mark: Mark, page: int) -> list[Json]:
         place = mark.place

@@ -32,7 +32,7 @@ from adapters.port import (
     SetThread,
     Unavailable,
 )
-from adapters.slack_api import SlackApi
+from adapters.slack_api import Refused, SlackApi
 from adapters.slack_files import Files, safe_name, trusted
 from adapters.slack_format import Part, home_view, is_empty, render, render_one
 from adapters.slack_people import People
@@ -126,8 +126,8 @@ class Sending:
             payload["client_msg_id"] = client_msg_id(key, number)
         try:
             answer = await self.api.call("chat.postMessage", write=True, **payload)
-        except Rejected as error:
-            if not self.with_client_msg_id or "invalid_arg_name" not in str(error):
+        except Refused as error:
+            if not self.with_client_msg_id or error.code != "invalid_arg_name":
                 raise
             self.with_client_msg_id = (
                 False  # a workspace that does not know the key; refused means not posted
@@ -158,8 +158,8 @@ class Sending:
         method, done = ("reactions.add", "already_reacted") if op.on else ("reactions.remove", "no_reaction")
         try:
             return await self._settled(method, channel=op.ref.place.channel, timestamp=op.ref.id, name=name)
-        except Rejected as error:
-            if done not in str(error):
+        except Refused as error:
+            if error.code != done:
                 raise
             return Delivered()
 

@@ -232,6 +232,8 @@ async def test_reconciling_at_top_level_and_in_a_dm(adapter: SlackAdapter, serve
 async def test_what_leaves_no_trace_stays_unknown(adapter: SlackAdapter, server: SlackServer) -> None:
     ana = Actor("slack", "T0LOCAL", server.space.user("ana"))
     assert await adapter.reconcile(Private(place("1.2"), ana, say("x")), 0, "k", 0) == "unknown"
+    server.fail("conversations.history", "not_allowed_token_type")
+    assert await adapter.reconcile(Post(place(), say("x")), 0, "k", 0) == "unknown"
     server.scopes.discard("channels:history")
     assert await adapter.reconcile(Post(place(), say("x")), 0, "k", 0) == "unknown"
     assert await adapter.reconcile(Post(place("1.2", "C0NONE"), say("x")), 0, "k", 0) == "unknown"
@@ -281,7 +283,7 @@ async def test_too_fast_in_one_channel_is_told_with_its_wait(
     [
         ("message_not_found", Gone), ("channel_not_found", Gone), ("is_archived", Gone), ("edit_window_closed", Gone),
         ("not_in_channel", Forbidden), ("missing_scope", Forbidden), ("restricted_action", Forbidden),
-        ("restricted_action_thread_locked", Forbidden), ("msg_too_long", Rejected), ("invalid_blocks", Rejected),
+        ("restricted_action_thread_locked", Forbidden), ("not_allowed_token_type", Forbidden), ("msg_too_long", Rejected), ("invalid_blocks", Rejected),
         ("msg_blocks_too_long", Rejected), ("something_new", Rejected), ("trigger_expired", TooLate),
         ("exchanged_trigger_id", TooLate),
     ],
@@ -363,6 +365,13 @@ async def test_deletions_and_reactions_are_done_when_they_are_done(
     await adapter.deliver(React(MsgRef(place(), "1.2"), "eyes"), 0, "r")
     with pytest.raises(Rejected):
         await adapter.deliver(React(ref, "not a name"), 0, "r")
+
+
+async def test_deleting_what_is_not_ours_is_told(adapter: SlackAdapter, server: SlackServer) -> None:
+    """It is still there: nobody may believe that it is gone."""
+    ts = await root(server)
+    with pytest.raises(Forbidden, match="its own messages"):
+        await adapter.deliver(Delete(MsgRef(place(ts), ts)), 0, "d")
 
 
 async def test_threads_are_implicit(adapter: SlackAdapter) -> None:

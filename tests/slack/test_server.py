@@ -325,6 +325,21 @@ async def test_each_event_goes_to_one_socket_and_comes_again_unless_acknowledged
         assert (await ws.receive_json())["reason"] == "warning"
 
 
+async def test_events_come_again_by_themselves_when_told_so(
+    server: SlackServer, client: AsyncWebClient
+) -> None:
+    server.ack_seconds, server.retry_seconds = 0.01, (0.01, 0.01, 0.01)
+    assert client.session is not None
+    url = (await client.apps_connections_open(app_token=server.app_token))["url"]
+    async with client.session.ws_connect(url) as ws:
+        await ws.receive_json()
+        delivery = await server.emit({"type": "message", "text": "x"}, wait=True)
+        first, second = await ws.receive_json(), await ws.receive_json()
+        assert (first["retry_attempt"], second["retry_attempt"]) == (0, 1)
+        await ws.send_str(json.dumps({"envelope_id": second["envelope_id"]}))
+        await server.wait_for(lambda: delivery.acked)
+
+
 async def test_gestures_are_not_retried(server: SlackServer) -> None:
     delivery = await server.deliver(Delivery("interactive", {"type": "block_actions"}))
     assert not delivery.acked
