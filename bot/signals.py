@@ -45,7 +45,8 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """One trigger in the space of the vectors. Scores are 0 where ordinary texts end, 1 where examples lie."""
+    """One trigger in the space of the vectors. Scores are 0 where nearly all ordinary texts end; 1 is one standard
+    deviation of theirs further."""
 
     name: str
     threshold: float
@@ -259,7 +260,7 @@ def _detector(
     np.fill_diagonal(similar, -1.0)
     raw = left_out + NEAREST_SHARE * (similar[:, positive].max(1) - similar[:, far].max(1))
     zero = float(np.quantile(raw[far], QUIET))
-    one = max(float(np.median(raw[positive])), zero + 0.05)
+    one = zero + float(raw[far].std())
     return Detector(
         name=trigger.name,
         threshold=trigger.threshold,

@@ -24,6 +24,8 @@ from itertools import pairwise
 from rapidfuzz.distance import OSA
 
 NEAR, FAR = 3, 7  # how many words ".." and "..." may span
+SHORTEST_TYPO = 5  # letters; of so short a word only swapped letters are mended
+LONG_WORD = 10  # letters from which on two slips are forgiven
 REPAIRS_AT_MOST = 400  # unknown words of one text that are compared with the vocabulary
 MASKED = "\x00"  # stands where an idiom stood
 
@@ -202,7 +204,7 @@ class Phrasebook:
         self._known.update(NEGATORS, FILLERS, _NEW_SUBJECT, _REPORTED, _TURN)
         object.__setattr__(self, "_prefixes", tuple(sorted(prefixes)))
         for word in sorted(self._known | prefixes):
-            if len(word) >= 5 and word.isalpha():  # noqa: PLR2004 - short words are too close to each other
+            if len(word) >= SHORTEST_TYPO and word.isalpha():
                 self._vocabulary.setdefault(word[0], []).append(word)
 
     def read(self, text: str) -> list[Word]:
@@ -239,12 +241,14 @@ class Phrasebook:
         for shorter in (_RUN.sub(r"\1\1", word), _RUN.sub(r"\1", word)):
             if shorter != word and self.knows(shorter):
                 return shorter
-        if len(word) < 5 or not word.isalpha():  # noqa: PLR2004
+        if len(word) < SHORTEST_TYPO or not word.isalpha():
             return word
-        allowed = 2 if len(word) >= 9 else 1  # noqa: PLR2004
+        allowed = 2 if len(word) >= LONG_WORD else 1
         best, distance = word, allowed + 1
         for known in self._vocabulary.get(word[0], ()):
-            if abs(len(known) - len(word)) > allowed:
+            if abs(len(known) - len(word)) > allowed or (
+                len(word) == SHORTEST_TYPO and sorted(word) != sorted(known)
+            ):
                 continue
             far = OSA.distance(word, known, score_cutoff=distance - 1)
             if far < distance and not _inflected(word, known):
@@ -292,7 +296,6 @@ def _inflected(word: str, known: str) -> bool:
         "ed",
         "er",
         "r",
-        "n",
         "en",
         "y",
         "ly",
