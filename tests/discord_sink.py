@@ -8,7 +8,22 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from adapters.discord import DiscordAdapter, DiscordSettings, Timing
-from adapters.port import Actor, Form, FormErrors, Inbound, Mark, dump_inbound, load_inbound
+from adapters.port import (
+    Actor,
+    Block,
+    Button,
+    Content,
+    Delivered,
+    Form,
+    FormErrors,
+    Inbound,
+    Mark,
+    Op,
+    Place,
+    Span,
+    dump_inbound,
+    load_inbound,
+)
 from tests.discord_server import DiscordServer
 
 QUICK = Timing(guilds=0.02, identify=0.0, watchdog=2.0, thinking=20.0, gap=5.0)
@@ -141,3 +156,19 @@ async def connected(server: DiscordServer, sink: RecordingSink, **more: Any) -> 
         await server.until(lambda: server.world.commands)
         yield adapter
         assert not task.done() or task.exception() is None
+
+
+def say(text: str, *buttons: Button, title: str = "", **more) -> Content:
+    return Content((Block("para", ((Span(text),),)),), buttons, title=title, **more)
+
+
+def at(server: DiscordServer, channel: str = "help", thread: str | None = None, kind="channel") -> Place:
+    return Place("discord", server.guild, server.id_of(channel), thread, kind)
+
+
+async def send(adapter: DiscordAdapter, op: Op, key: str = "k") -> Delivered:
+    """Every part; the last one's result."""
+    done = Delivered()
+    for part in range(adapter.parts(op)):
+        done = await adapter.deliver(op, part, key)
+    return done

@@ -17,7 +17,6 @@ from adapters.port import (
     Delete,
     Delivered,
     Edit,
-    FileRef,
     Forbidden,
     Gone,
     MsgRef,
@@ -34,14 +33,9 @@ from adapters.port import (
 )
 from tests.discord_server import DiscordServer
 from tests.discord_server.world import MANAGE_THREADS, SEND, SEND_IN_THREADS
-from tests.discord_sink import QUICK, RecordingSink, connected, settings_for
+from tests.discord_sink import RecordingSink, at, connected, say, send, settings_for
 
-PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + b"\x00" * 50
 SENT = r"/messages$"
-
-
-def say(text: str, *buttons: Button, title: str = "", **more) -> Content:
-    return Content((Block("para", ((Span(text),),)),), buttons, title=title, **more)
 
 
 @pytest.fixture
@@ -64,18 +58,6 @@ async def adapter(server: DiscordServer, sink: RecordingSink) -> AsyncIterator[D
 @pytest.fixture
 def ann(server: DiscordServer) -> str:
     return server.add_user("ann")
-
-
-def at(server: DiscordServer, channel: str = "help", thread: str | None = None, kind="channel") -> Place:
-    return Place("discord", server.guild, server.id_of(channel), thread, kind)
-
-
-async def send(adapter: DiscordAdapter, op, key: str = "k") -> Delivered:
-    """Every part; the last one's result."""
-    done = Delivered()
-    for part in range(adapter.parts(op)):
-        done = await adapter.deliver(op, part, key)
-    return done
 
 
 # --- once ---
@@ -372,101 +354,6 @@ async def test_error_codes(adapter, server, status, code, kind):
         await adapter.deliver(Post(at(server), say("x")), 0, "k")
 
 
-# --- people and files ---
-
-
-async def test_a_person_speaks_through_the_bot_with_a_name(adapter, server):
-    await send(adapter, Post(at(server), say("Hello!"), speaking_as="Dana *@everyone*"))
-    (message,) = server.messages("help")
-    assert message["content"].startswith("**Dana \\*@\u200beveryone\\*** (support): Hello!")
-    assert "webhook_id" not in message
-
-
-async def test_67_files_are_fetched_anew_after_their_link_expired(adapter, server, sink, ann):
-    """§7.67"""
-    await server.user_says("help", ann, "see", attachments=[("my shot.png", PNG, "image/png")])
-    file = (await sink.event("message")).files[0]
-    server.expire_links()
-    await send(adapter, Post(at(server, "staff"), say("from ann"), files=(file,)))
-    (message,) = server.messages("staff")
-    assert message["content"] == "from ann"
-    (copy,) = message["attachments"]
-    assert server.world.files[copy["id"]] == PNG
-
-
-async def test_a_file_alone_is_a_message(adapter, server, sink, ann):
-    await server.user_says("help", ann, "", attachments=[("a.txt", b"text", "text/plain")] * 12)
-    files = (await sink.event("message")).files
-    op = Post(at(server, "staff"), Content(), files=files, speaking_as="Dana")
-    assert adapter.parts(op) == 2
-    await send(adapter, op)
-    assert [len(m["attachments"]) for m in server.messages("staff")] == [10, 2]
-    assert server.texts("staff")[0] == "**Dana** (support):"
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "mime", "why"),
-    [
-        ("photo.png", b"MZ\x90\x00" + b"\x00" * 60, "image/png", "program"),
-        ("pic.svg", b"<svg><script>alert(1)</script></svg>", "image/svg+xml", "SVG"),
-        ("photo.jpg", b"<html><script>", "image/jpeg", "not the image"),
-        ("photo.gif", b"PK\x03\x04" + b"\x00" * 60, "image/gif", "not the image"),
-        ("doc.pdf", b"no pdf at all", "application/pdf", "not the PDF"),
-    ],
-)
-async def test_a_file_that_is_not_what_it_says_becomes_a_line_with_a_link(
-    adapter, server, sink, ann, name, data, mime, why
-):
-    await server.user_says("help", ann, "see", attachments=[(name, data, mime)])
-    event = await sink.event("message")
-    await send(adapter, Post(at(server, "staff"), say("from ann"), files=event.files))
-    (text,) = server.texts("staff")
-    assert why in text
-    assert f"https://discord.com/channels/{server.guild}/{server.id_of('help')}/{event.ref.id}" in text
-    assert server.messages("staff")[0]["attachments"] == []
-
-
-async def test_files_beyond_the_limit_or_elsewhere_are_refused(adapter, server, sink, ann):
-    await server.user_says("help", ann, "see", attachments=[("big.txt", b"x" * 5000, "text/plain")])
-    file = (await sink.event("message")).files[0]
-
-    async def fetched(ref: FileRef, limit: int) -> bytes:
-        return b"".join([chunk async for chunk in adapter.fetch(ref, limit)])
-
-    assert len(await fetched(file, 5000)) == 5000
-    for ref in (file, dataclasses.replace(file, size=1)):  # the second one lies about its size
-        with pytest.raises(Rejected, match="larger"):
-            await fetched(ref, 4999)
-    elsewhere = (
-        "http://169.254.169.254/latest/meta-data",
-        "http://127.0.0.1:1/x",
-        "https://cdn.discordapp.com.evil.org/x",
-        "http://cdn.discordapp.com/x",
-        "https://cdn.discordapp.com@evil.org/x",
-        "file:///etc/passwd",
-    )
-    for url in elsewhere:
-        server.world.link_override[file.id] = url
-        with pytest.raises(Rejected, match="not Discord's"):
-            await fetched(file, 5000)
-    server.world.link_override.clear()
-    await server.user_deletes(file.source.id)
-    with pytest.raises(Gone):
-        await fetched(file, 5000)
-    with pytest.raises(Gone):
-        await fetched(FileRef("1", "upload.txt"), 5000)
-
-
-async def test_permalinks(adapter, server):
-    link = await adapter.permalink(MsgRef(at(server, thread="5"), "5"))
-    assert link == f"https://discord.com/channels/{server.guild}/{server.id_of('help')}/5"
-    link = await adapter.permalink(MsgRef(at(server, thread="5"), "6"))
-    assert link == f"https://discord.com/channels/{server.guild}/5/6"
-    assert await adapter.permalink(MsgRef(Place("discord", "dm", "7", None, "dm"), "8")) == (
-        "https://discord.com/channels/@me/7/8"
-    )
-
-
 # --- mentions ---
 
 
@@ -505,51 +392,3 @@ async def test_only_configured_ids_are_pinged(adapter, server, ann):
     assert [server.pings(m) for m in messages] == [[role], [role], [ann]]
     assert messages[1]["content"] == f"<@&{role}>"
     assert messages[2]["content"] == f"<@{ann}> look"
-
-
-# --- check ---
-
-
-async def test_check_is_content_with_a_good_setup(adapter, server):
-    results = await DiscordAdapter(settings_for(server)).check()
-    assert [r for r in results if not r.ok] == []
-    assert {r.name for r in results} >= {
-        "discord: token",
-        "discord: staff channel is private",
-        "discord: commands",
-    }
-
-
-async def test_check_names_what_is_wrong_and_what_to_click(server):
-    world = server.world
-    world.app |= {"flags": 0, "interactions_endpoint_url": "https://example.com"}
-    help_ = server.id_of("help")
-    world.channels[help_]["permission_overwrites"] = [world.overwrite(server.bot, 1, deny=SEND_IN_THREADS)]
-    settings = settings_for(
-        server, staff_channel=server.id_of("general"), channels={help_: "all", "999": "all"}
-    )
-    results = {r.name: r for r in await DiscordAdapter(settings).check()}
-    wrong = {name for name, r in results.items() if not r.ok}
-    assert wrong == {
-        "discord: message content intent",
-        "discord: buttons and commands arrive",
-        "discord: staff channel is private",
-        f"discord: channel {help_}",
-        "discord: channel 999",
-    }
-    assert "Send Messages in Threads" in results[f"discord: channel {help_}"].fix
-    assert "@everyone" in results["discord: staff channel is private"].fix
-    assert all(results[name].fix for name in wrong)
-
-
-async def test_check_with_a_bad_token_or_no_server(server):
-    (only,) = await DiscordAdapter(settings_for(server, token="no")).check()
-    assert (only.ok, "Reset Token" in only.fix) == (False, True)
-    results = await DiscordAdapter(settings_for(server, guild="123")).check()
-    assert "Invite the bot" in results[-1].fix
-    await server.stop()
-    (only,) = await DiscordAdapter(settings_for(server)).check()
-    assert not only.ok
-
-
-assert QUICK.watchdog < 3

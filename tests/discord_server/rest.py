@@ -26,7 +26,6 @@ from tests.discord_server.world import (
     SEND_IN_THREADS,
     TEXT,
     THREADS,
-    VIEW,
     Raw,
     Refused,
     World,
@@ -399,7 +398,3 @@ def pinged(content: str, allowed: Raw | None, world: World) -> list[str]:
             if written and (kind in parse or ident in rule.get(kind, [])):
                 heard.append(ident)
     return heard
-
-
-def visible(world: World, channel: Raw, user: str) -> bool:
-    return bool(world.permissions(channel, user) & VIEW)
