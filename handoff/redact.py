@@ -122,7 +122,7 @@ def _is_password(match: re.Match[str]) -> bool:
     mixed = value != value.lower() and value != value.capitalize() and value != value.upper()
     rest = match.string[match.end() : match.end() + 80].split("\n", 1)[0].strip(" .,;!?)\"'`")
     alone = not rest or rest.lower().startswith(("and ", "und ", "please", "bitte", "thanks", "danke"))
-    return odd or mixed or ((alone or match["sign"] in (":", "=")) and alone)
+    return odd or mixed or ((alone or match["sign"].endswith((":", "="))) and alone)
 
 
 def _is_generic(match: re.Match[str]) -> bool:
@@ -148,7 +148,8 @@ def _is_phrase(match: re.Match[str]) -> bool:
 # --- the rules, the most specific first ---------------------------------------------------------------------------
 
 _GAP = r"[ \-\u00a0\u200b.]?"
-_LABEL = r"(?:is|ist|lautet|was|are|:|=|->|=>)"
+_LABEL = r"(?:(?:is|ist|lautet|was|are)(?:\s?[:=])?|:|=|->|=>)"
+_PHRASE_WORD = r"(?!(?:" + "|".join(sorted(_SENTENCE_WORDS)) + r")\b)[a-z]{3,8}\b"
 
 
 def _rule(
@@ -166,7 +167,7 @@ RULES: tuple[Rule, ...] = (
         "private key",
         r"-----BEGIN [A-Z0-9 ]{0,40}(?:PRIVATE KEY|CERTIFICATE)(?: BLOCK)?-----[^-]{0,20000}(?:-----END [A-Z0-9 ]{0,60}-----)?",
     ),
-    _rule("private key", r"PuTTY-User-Key-File-\d:[^\x00]{0,20000}?Private-MAC: ?[0-9a-f]{20,128}"),
+    _rule("private key", r"PuTTY-User-Key-File-\d:[^\x00]{0,4000}?Private-MAC: ?[0-9a-f]{20,128}"),
     _rule(
         "token", r"\bxox[abeprso](?:\.xox[bp])?-[A-Za-z0-9-]{8,300}|\bxapp-\d-[A-Za-z0-9-]{8,300}"
     ),  # Slack
@@ -278,8 +279,8 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:seed|recovery|mnemonic|backup|secret|wallet)[ -]?(?:phrase|words|seed)?\s{0,3}(?:"
         + _LABEL
         + r")\s{0,3}"
-        r"(?P<secret>[a-z]{3,8}(?:[ ,\n]{1,3}[a-z]{3,8}){11,23})(?![a-z ]*[a-z]{9})\b",
-        lambda m: len(re.findall(r"[a-z]+", m["secret"].lower())) in _PHRASE_LENGTHS,
+        r"(?P<secret>" + _PHRASE_WORD + r"(?:[ ,\n]{1,3}" + _PHRASE_WORD + r"){11,23})",
+        None,
         re.IGNORECASE,
     ),
     _rule(
