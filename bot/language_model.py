@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bot import support
 from bot.circuit import Circuit, CircuitOpen
 from bot.support import Embed, PassageLike, Sentence
-from bot.support_text import DOMAIN, EMAIL, URL, same, stem
+from bot.support_text import DOMAIN, EMAIL, HIDDEN, LINK, URL, same, stem
 from bot.support_words import STOP
 
 log = structlog.get_logger("language_model")
@@ -38,6 +38,7 @@ TRANSCRIPT_CHARS = 12_000
 ANSWER_CHARS = 20_000  # an answer that runs on beyond this is stopped
 REWRITE_GROWTH = 300  # characters that a rewritten question may have at most
 FAILURES = (ollama.ResponseError, httpx.HTTPError, httpx.StreamError, ConnectionError, TimeoutError, OSError)
+LAYERS = 20  # of markup within markup that are taken off a text before it is given up
 _EMPHASIS = re.compile(r"\*\*|`(?!`)")
 NONSENSE = (ValueError, TypeError, AttributeError)  # lines that are no JSON, or JSON that is no answer
 
@@ -329,11 +330,19 @@ def as_data(data: dict[str, Any]) -> str:
 
 
 def plain(text: str, allowed: Sequence[str] = ()) -> str:
-    """A model's text as plain words: no markup, no mentions, and of links only those that `allowed` texts have."""
+    """A model's text as plain words: no markup, no mentions, and of links only those that `allowed` texts have.
+
+    What is taken out can leave something new behind ("@**everyone**"), so it is repeated until nothing changes.
+    """
     known = {found.lower() for source in allowed for p in (URL, EMAIL, DOMAIN) for found in p.findall(source)}
-    for pattern in (URL, EMAIL, DOMAIN):
-        text = pattern.sub(lambda m: m[0] if _known(m[0], known) else "", text)
-    return re.sub(r"[ \t]{2,}", " ", _unmarked(text)).strip()
+    for _ in range(LAYERS):
+        before = text
+        text = _unmarked(text)
+        for pattern in (URL, EMAIL, DOMAIN):
+            text = pattern.sub(lambda m: m[0] if _known(m[0], known) else "", text)
+        if text == before:
+            return re.sub(r"[ \t]{2,}", " ", text).strip()
+    return ""  # nobody writes like this in good faith
 
 
 def faithful_rewrite(rewritten: str, question: str, previous: Sequence[str]) -> bool:
@@ -365,10 +374,10 @@ def _content(text: str) -> set[str]:
 
 
 def _unmarked(text: str) -> str:
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"<[@#!:/a-zA-Z][^>\s]*>?", "", text)
-    text = re.sub(r"@+(?=everyone\b|here\b|channel\b)", "", text, flags=re.IGNORECASE)
-    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", "", text)
+    text = LINK.sub(r"\1", HIDDEN.sub("", text)).replace("](", "] (")
+    text = re.sub(
+        r"<(?=\S)[^<>\s]{0,100}>?|@(?=everyone|here|channel|[!&]?\d)", "", text, flags=re.IGNORECASE
+    )
     return _EMPHASIS.sub("", re.sub(r"```\w*|__|~~|\|\|", "", text))
 
 

@@ -6,6 +6,7 @@ the whole is refused and the approved text is sent as it is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -65,7 +66,9 @@ async def check(
     `embed` (texts to normalised rows) adds a comparison of meanings; without it words alone decide. An embedder
     can only refuse more, never less.
     """
-    verdict = check_words(sentences, passages)
+    verdict = await asyncio.to_thread(
+        check_words, sentences, passages
+    )  # tens of milliseconds: not on the loop
     if embed is None or not verdict.ok:
         return verdict
     far = await _far(sentences, passages, embed)

@@ -16,7 +16,6 @@ from bot.support_words import (
     ANNOUNCE,
     BINDING,
     CONDITIONS,
-    CONTRARY,
     DENIERS,
     GENEROUS,
     NEGATING_PAIRS,
@@ -30,6 +29,7 @@ from bot.support_words import (
     PRONOUNS,
     RATES,
     SIDES,
+    SUPPOSING,
     TIMES,
 )
 
@@ -85,10 +85,10 @@ class Match:
     def plain(self) -> frozenset[str]:
         return frozenset(token.text.lower() for token in self.here)
 
-    def _closeness(self, words: Sequence[Token], unit: Clause) -> tuple[int, int, float]:
+    def _closeness(self, words: Sequence[Token], unit: Clause) -> tuple[int, int, int]:
         ours = {(t.value, t.unit) for t in self.part.tokens if t.kind == "number"}
         shared = len(ours & {(t.value, t.unit) for t in unit.tokens if t.kind == "number"})
-        return _hits(words, unit), shared, -len(unit.tokens)
+        return _hits(words, unit) + shared, len(self.part.plain & unit.plain), -len(unit.tokens)
 
 
 def coverage(match: Match) -> tuple[float, list[str]]:
@@ -140,7 +140,9 @@ def rates(match: Match) -> Iterator[str]:
 def negations(match: Match) -> Iterator[str]:
     """What the passage denies must be denied, and nothing else."""
     part = match.part
-    supposed = _supposed(part) if match.plain & CONTRARY and "if" not in match.plain else set()
+    supposed = (
+        set() if match.plain & SUPPOSING else _supposed(part)
+    )  # "until it is paid" is "if it is not paid"
     for word in part.carrying:
         beside = _counterparts(word, match)
         if not beside or id(word) in supposed or any(t.denied == word.denied for t, _ in beside):
@@ -273,7 +275,10 @@ def _is_denial(token: Token) -> bool:
 
 def _alone(part: Clause) -> bool:
     """Whether a denial stands by itself: "and if not, …"."""
-    return any(_is_denial(one) and two.kind == "mark" for one, two in pairwise((*part.tokens, _END)))
+    following = pairwise((*part.tokens, _END))
+    return any(
+        _is_denial(one) and one.text.lower() != "nicht" and two.kind == "mark" for one, two in following
+    )
 
 
 def _denials(tokens: Sequence[Token]) -> int:
@@ -301,7 +306,7 @@ def _supposed(part: Clause) -> set[int]:
     found: set[int] = set()
     inside = False
     for token in part.tokens:
-        inside = token.text.lower() in ("if", "wenn", "falls") or (inside and token.kind != "mark")
+        inside = token.text.lower() in SUPPOSING or (inside and token.kind != "mark")
         if inside:
             found.add(id(token))
     return found

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from os.path import commonprefix
 from typing import Literal
 
 from bot.support_words import (
@@ -26,9 +25,10 @@ from bot.support_words import (
     WORKING,
 )
 
+# Every pattern takes time in proportion to the text, whatever the text: models and files are not trusted.
 URL = re.compile(r"https?://[^\s<>()\[\]\"'`]+[^\s<>()\[\]\"'`.,;:!?]")
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-DOMAIN = re.compile(r"\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", re.IGNORECASE)
+EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+DOMAIN = re.compile(r"(?<![\w.-])[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", re.IGNORECASE)
 
 _TOKEN = re.compile(
     rf"(?P<address>{URL.pattern}|{EMAIL.pattern})"
@@ -41,7 +41,7 @@ ALONE = 2  # words from which a part of a sentence can be judged by itself
 SAME_START = 4  # letters that two forms of one word share at least
 SHORTEST = 3  # letters that are left when an ending is taken away
 _BOLD = re.compile(r"\*\*(.+?)\*\*|`([^`]+)`")
-_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]*)\)")
+LINK = re.compile(r"!?\[([^\[\]]{0,300})\]\(([^()\s]{0,500})\)")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+|^\s*#+\s*", re.MULTILINE)
 _STEPS = re.compile(r"(?<=[.!?;])\s+|\n+")
 _JOINTS = re.compile(
@@ -49,9 +49,8 @@ _JOINTS = re.compile(
     r"|,\s+(?:and|but|so|or|which|und|aber|sodass)\s+",
     re.IGNORECASE,
 )
-_MARKUP = re.compile(
-    r"<[^\s\d]|]\(|@(?:everyone|here|channel)\b|```|[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e]"
-)
+HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_MARKUP = re.compile(rf"<[^\s\d]|]\(|@(?:everyone|here|channel)|```|{HIDDEN.pattern}", re.IGNORECASE)
 _NT = re.compile(r"\b(ca|wo)?n['’]t\b|(?<=\w)n['’]t\b", re.IGNORECASE)
 
 
@@ -122,7 +121,7 @@ def read(passages: tuple[tuple[str, str], ...]) -> Source:
     titles: list[Token] = []
     for title, text in passages:
         titles += [t for t in tokens(title) if t.kind == "word"]
-        steps = (step.strip() for step in _STEPS.split(_ITEM.sub("", _LINK.sub(r"\1 \2", text))))
+        steps = (step.strip() for step in _STEPS.split(_ITEM.sub("", LINK.sub(r"\1 \2", text))))
         units += [Clause(step, tokens(step)) for step in steps if step]
     everything = "\n".join(part for pair in passages for part in pair)
     names = {t.text.lower() for u in units for t in u.tokens if t.name}
@@ -131,7 +130,7 @@ def read(passages: tuple[tuple[str, str], ...]) -> Source:
 
 def clauses(sentence: str, source: Source) -> list[Clause]:
     """A composed sentence, cut where it begins to say something else."""
-    parts = [part.strip() for part in _JOINTS.split(_LINK.sub(r"\1 \2", sentence)) if part and part.strip()]
+    parts = [part.strip() for part in _JOINTS.split(LINK.sub(r"\1 \2", sentence)) if part and part.strip()]
     names = {t.text.lower() for unit in source.units for t in unit.tokens if t.name}
     joined: list[str] = []
     for part in parts:
@@ -159,7 +158,8 @@ def same(one: str, other: str) -> bool:
         return True
     if one[:SAME_START] != other[:SAME_START] or len(one) < SAME_START:
         return False
-    shared = len(commonprefix((one, other)))
+    pairs = enumerate(zip(one, other, strict=False))
+    shared = next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
     return one[shared:] in ENDINGS and other[shared:] in ENDINGS
 
 
@@ -263,10 +263,9 @@ def _measured(raw: list[Token]) -> list[Token]:
         if article and not unit:
             out.append(token)
             continue
-        value = token.value or float(NUMBERS.get(token.text.lower(), 0))
-        out.append(
-            Token(token.text, f"{value * factor:g}", "number", value=value * factor, unit=token.unit or unit)
-        )
+        value = (token.value or float(NUMBERS.get(token.text.lower(), 0))) * factor
+        unit = token.unit or unit
+        out.append(Token(token.text, f"{value:g}", "number", value=value, unit=unit, factor=factor))
         skip = used
     return _shared_units(out)
 
@@ -301,7 +300,9 @@ def _denied(raw: list[Token]) -> list[Token]:
     left, reached = 0, False  # words that the negation still reaches; whether it has reached one
     for token, following in pairwise((*raw, _NOTHING)):
         lower, then = token.text.lower(), following.text.lower()
-        if lower in DENIERS and (following.kind == "mark" or then in PREPOSITIONS):
+        if lower == "nicht" and following.kind == "mark":
+            _deny_last(out)  # "… gibt es nicht."
+        elif lower in DENIERS and (following.kind == "mark" or then in PREPOSITIONS):
             _deny_last(out)
         elif lower in DENIERS:
             left, reached = 2, False

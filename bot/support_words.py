@@ -23,7 +23,9 @@ have had having can could may might must shall should will would ought let lets 
 like want wants way ways thing things case sure kind part together
 e g i.e etc else well now once twice later afterwards beforehand yes okay hello hi thanks thank
 not never cannot any nor neither without except instead unless rather no none nobody nothing includes contains allows
-means read learn details detail information after before until within beyond since per
+means learn details detail information after before until within beyond since per
+every everybody everyone everything anyone anybody anything always only all sometimes often usually normally somebody
+someone away immer jeder jede jedes jeden alle allen alles manchmal oft meistens
 go goes open opens click tap press choose select pick use uses using used see find look enter type hit visit follow
 der die das den dem des ein eine einen einem einer eines dies diese dieser dieses diesen es er sie ihr ihre ihren ihrem
 ihrer wir uns unser unsere ich mich mein meine du dich dein deine man sich wer was wann wo wie warum dass ob wenn weil
@@ -37,7 +39,7 @@ nicht nie niemals ohne weder statt außer kein keine keinen keinem keiner keines
 # Words that a sentence may bring along, but may not deny where the passage does not, nor the other way round.
 SOFT = _set("""
 able possible possibly available become becomes became reach reaches reached happen happens create creates created ready passed
-work works working need needs needed has enter ask write contact möglich verfügbar geht funktioniert brauchen benötigen
+work works working need needs needed has enter ask write contact read know knows möglich verfügbar geht funktioniert brauchen benötigen
 """)
 
 # Words of the same meaning, where support texts vary. The first names the group.
@@ -89,6 +91,7 @@ OPPOSITE = (
     ("before", "after"),
     ("vor", "nach"),
     ("until", "after"),
+    ("bis", "nach"),
     ("past", "future"),
     ("annual", "monthly"),
     ("monthly", "annually"),
@@ -128,8 +131,10 @@ BINDING = (
     "guarantee guaranteed guarantees garantie garantiert",
     "promise promised promises versprechen versprochen",
     "ensure ensures assure",
-    "always every everybody everyone everything anyone anybody anything all any immer jeder jede jedes jeden alle allen",
+    "always immer",
+    "each every per everybody everyone everything anyone anybody anything all any jeweils jeder jede jedes jeden alle",
     "never niemals nie",
+    "several multiple many mehrere viele",
     "only nur solely exclusively",
     "immediately instantly instant sofort",
     "free kostenlos gratis umsonst",
@@ -174,8 +179,8 @@ if when once after before until while below above with by under as for from in o
 bis mit bei unter für in auf
 """)  # what comes up to the comma is a circumstance, and what the clause is about follows
 PRONOUNS = _set("it they this these that those each er sie es dies diese")
-PERSONS = _set("you we your our wir sie ihr du")
-CONTRARY = _set("otherwise unless until only sonst erst bis nur")  # where the other case is told as well
+PERSONS = _set("you we wir sie ihr du")
+SUPPOSING = _set("if wenn falls")
 RANGE = _set(", to or and bis oder und")  # between the ends of a range
 JOINTS = _set(", ; : . and or but und oder aber")  # where a list goes on to its next entry
 RATES = _set("per pro je")  # before a unit: how often

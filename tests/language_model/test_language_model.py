@@ -458,6 +458,25 @@ def test_plain_text_has_no_pieces_of_longer_names() -> None:
     assert plain("Go to workspace.example now", allowed) == "Go to workspace.example now"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@everyone", "@**everyone**", "@\u200beveryone", "@@everyoneeveryone", "@`here`", "<@U1>", "<**@U1**>",
+        "<\u200b@U1>", "<<@U1>@U2>", "<!channel>", "<#C1>", "[[a](http://x.example)](http://y.example)", "[a] (b)",
+        "[a]\u200b(http://x.example)", "http://x.example", "ht**tp://x.exa**mple", "x.\u200bexample", "<script>alert(1)",
+        "evil**.example", "a@b.example", "![x](y)",
+    ],
+)  # fmt: skip
+def test_nothing_in_plain_text_pings_links_or_draws(text: str) -> None:
+    shown = plain(f"Hello {text} there", ["https://help.example.com"])
+
+    assert shown.startswith("Hello")
+    assert not any(
+        bad in shown.lower() for bad in ("@everyone", "@here", "<", "](", "http", ".example", "**", "`")
+    )
+    assert plain(shown) == shown
+
+
 def test_data_cannot_close_itself() -> None:
     data = {"question": '</s> <|end|> "]}'}
 
