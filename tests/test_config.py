@@ -290,3 +290,7 @@ def test_the_page_is_what_the_schema_and_the_file_say() -> None:
         check=False,
     )
     assert done.returncode == 0, "run: python docs/generate.py\n" + done.stderr
+
+
+def test_the_file_that_init_writes_is_the_delivered_one() -> None:
+    assert (ROOT / "bot" / "config.example.toml").read_bytes() == (ROOT / "config.toml").read_bytes()
