@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from adapters.port import Envelope, Inbound, MsgRef, Place, dump_inbound, load_inbound
-from bot.outgoing import Outgoing, dump, load
+from adapters.port import Envelope, Inbound, Mark, MsgRef, Place, dump_inbound, load_inbound
+from bot.outgoing import Outgoing, dump, load, thread_under
 from handoff.model import Case, Keep, Link, Ticket, Wake
 
 case_json: TypeAdapter[Case] = TypeAdapter(Case)
@@ -20,6 +20,7 @@ ref_json: TypeAdapter[MsgRef] = TypeAdapter(MsgRef)
 place_json: TypeAdapter[Place] = TypeAdapter(Place)
 ticket_json: TypeAdapter[Ticket] = TypeAdapter(Ticket)
 
+MARKS_MAX = 500
 WAITING = "('pending', 'sending', 'ambiguous')"
 
 
@@ -118,6 +119,33 @@ def mark(db: sqlite3.Connection, place: Place, last: str, *, is_root: bool, now:
            at = excluded.at""",
         (place.platform, place.conversation, place_json.dump_json(place).decode(), last, now),
     )
+
+
+def marks(db: sqlite3.Connection, platform: str) -> list[Mark]:
+    """Where something may have been missed, each with the last message known: the channels, the conversations (also
+    those in which nobody has written twice yet) and the staff threads of open tickets."""
+    rows = db.execute(
+        """SELECT data, last FROM marks WHERE platform = ? AND (place LIKE '%:-' OR place IN
+           (SELECT conversation FROM cases) OR json_extract(data, '$.kind') = 'private') ORDER BY at DESC LIMIT ?""",
+        (platform, MARKS_MAX),
+    )
+    found = {m.place.conversation: m for m in (Mark(place_json.validate_json(r[0]), r[1]) for r in rows)}
+    rows = db.execute(
+        """SELECT json_extract(state, '$.place'), json_extract(state, '$.origin.id') FROM cases
+           WHERE platform = ? ORDER BY updated_at DESC LIMIT ?""",
+        (platform, MARKS_MAX),
+    )
+    cards = db.execute(
+        """SELECT ref FROM tickets JOIN anchors ON anchors.name = 'T-' || number || '/card'
+           WHERE anchors.platform = ? AND state NOT IN ('solved', 'closed') ORDER BY number DESC LIMIT ?""",
+        (platform, MARKS_MAX),
+    )
+    threads = [(place_json.validate_json(r[0]), r[1]) for r in rows if r[1]]
+    threads += [(thread_under(ref), ref.id) for ref in (ref_json.validate_json(r[0]) for r in cards)]
+    for place, root in threads:
+        if place.thread is not None:
+            found.setdefault(place.conversation, Mark(place, root))
+    return list(found.values())
 
 
 def recorded(db: sqlite3.Connection, row: sqlite3.Row) -> Recorded:

@@ -225,12 +225,7 @@ class Storage:
         return await self._do(lambda db: [r[0] for r in db.execute(query, (agent, platform))])
 
     async def marks(self, platform: str) -> list[Mark]:
-        query = "SELECT data, last FROM marks WHERE platform = ? ORDER BY at DESC LIMIT 500"
-        return await self._do(
-            lambda db: [
-                Mark(sql.place_json.validate_json(r[0]), r[1]) for r in db.execute(query, (platform,))
-            ]
-        )
+        return await self._do(lambda db: sql.marks(db, platform))
 
     async def query(self, statement: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """A read for reports and lists; the statements stand in `bot.reports`."""
