@@ -10,15 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from knowledge import reader
-from knowledge.confidence import Calibration
-from knowledge.cutting import cut
+from knowledge import precision, reader
+from knowledge.cutting import Key, cut
 from knowledge.embedder import Embedder
-from knowledge.engine import Vectors
+from knowledge.engine import OnnxEngine, Vectors
+from knowledge.learning import learn
+from knowledge.lexicon import Lexicon
 from knowledge.passage import Built, Change, KnowledgeError, SnapshotInfo, Topic
+from knowledge.rehearsal import Stage, texts_of
 from knowledge.snapshot import Parts, read_info, snapshot_id, version_of, write
 from knowledge.store import VectorCache
+from knowledge.tokens import words
 
 Progress = Callable[[str, int, int], None]
 BACKGROUND = Path(__file__).with_name("background.txt")
@@ -32,6 +36,8 @@ class Order:
     home: Path
     model: str
     model_hash: str
+    exported: Path | None  # where the exported model lies, if it could be exported
+    workers: int
     max_wrong: float
     max_file_bytes: int
     in_use: Mapping[str, str]  # topic key -> version, of the snapshot in use
@@ -44,16 +50,66 @@ def build(order: Order, embedder: Embedder, progress: Progress | None = None) ->
     if complaints:
         raise KnowledgeError(complaints)
     seconds = {"read": time.perf_counter() - started}
-    identity = snapshot_id(
-        topics, f"{order.model_hash} {embedder.engine.name} {order.max_wrong}", background_hash()
-    )
+    _settle_precision(order, embedder, topics)
+    engine = f"{order.model_hash} {embedder.engine.name} {order.max_wrong}"
+    identity = snapshot_id(topics, engine, "\n".join(background()))
     place = order.home / "snapshots" / identity
     if (place / "meta.json").exists():
         return Built(read_info(place), 0, 0, changes(order.in_use, topics), seconds)
+    return _build_new(order, embedder, topics, identity, seconds, started, progress)
+
+
+def _settle_precision(order: Order, embedder: Embedder, topics: Sequence[Topic]) -> None:
+    """On the first build with a model, measure whether its int8 variant is good enough for these texts."""
+    if (
+        order.exported is None
+        or not embedder.engine.name.endswith("int8")
+        or precision.settled(order.exported)
+    ):
+        return
+    texts = [
+        text
+        for topic in topics
+        for text in (*topic.questions, topic.title, *(one.text for one in topic.sections))
+    ]
+    if precision.settle(order.exported, embedder.engine, [text for text in texts if text]) == "fp32":
+        embedder.replace(OnnxEngine(order.exported, "fp32", workers=order.workers))
+
+
+def _build_new(
+    order: Order,
+    embedder: Embedder,
+    topics: Sequence[Topic],
+    identity: str,
+    seconds: dict[str, float],
+    started: float,
+    progress: Progress | None,
+) -> Built:
+    def lap(name: str) -> None:
+        seconds[name] = time.perf_counter() - started - sum(seconds.values())
+
     passages, keys = cut(topics, embedder.engine.offsets, limit=embedder.engine.limit)
-    vectors, embedded = _vectors(order, embedder, [key.text for key in keys], progress)
-    seconds["embed"] = time.perf_counter() - started - seconds["read"]
-    calibration = Calibration()
+    lap("cut")
+    cache = Vectorizer(order, embedder, progress)
+    try:
+        vectors = cache.vectors([key.text for key in keys])
+        lap("embed")
+        lexicon = Lexicon.of([texts_of(topics[one.topic], one) for one in passages])
+        stage = Stage(
+            topics=topics,
+            passages=passages,
+            keys=keys,
+            vectors=vectors,
+            passage_topic=np.array([one.topic for one in passages], dtype=np.int32),
+            key_start=_starts(keys),
+            lexicon=lexicon,
+        )
+        vocabulary = _vocabulary(topics)
+        lap("words")
+        head, calibration = learn(stage, cache.vectors, background(), order.max_wrong, progress)
+        lap("learn")
+    finally:
+        cache.close()
     info = SnapshotInfo(
         id=identity,
         topics=len(topics),
@@ -66,38 +122,74 @@ def build(order: Order, embedder: Embedder, progress: Progress | None = None) ->
         engine=embedder.engine.name,
         calibration=calibration.summary,
     )
-    write(order.home / "snapshots", Parts(topics, passages, keys, vectors, None, calibration), info)
+    parts = Parts(topics, passages, vectors, stage.key_start, lexicon, vocabulary, head, calibration)
+    write(order.home / "snapshots", parts, info)
+    lap("write")
+    note = str(calibration.summary.get("note", ""))
+    notes = (note,) if note else ()
     seconds["all"] = time.perf_counter() - started
-    return Built(info, embedded, len(keys) - embedded, changes(order.in_use, topics), seconds)
+    return Built(info, cache.embedded, cache.reused, changes(order.in_use, topics), seconds, notes)
 
 
-def _vectors(
-    order: Order, embedder: Embedder, texts: Sequence[str], progress: Progress | None
-) -> tuple[Vectors, int]:
-    """The vectors of all texts in order, and how many had to be computed."""
-    cache = VectorCache(order.home / "vectors" / f"{order.model_hash}.sqlite")
-    try:
-        hashes = [_hash(embedder.engine.name, text) for text in texts]
-        known = cache.get(list(dict.fromkeys(hashes)))
+def _starts(keys: Sequence[Key]) -> NDArray[np.int32]:
+    """Where each passage's keys begin; keys are in the order of passages and each passage has one at least."""
+    passage = np.array([key.passage for key in keys], dtype=np.int32)
+    return np.flatnonzero(np.diff(passage, prepend=-1)).astype(np.int32)
+
+
+def _vocabulary(topics: Sequence[Topic]) -> list[str]:
+    found: set[str] = set()
+    for topic in topics:
+        for text in (topic.title, topic.category, *topic.questions, *(one.heading for one in topic.sections)):
+            found.update(words(text))
+        for section in topic.sections:
+            found.update(words(section.text))
+    return sorted(word for word in found if len(word) > 3 and not word.isdigit())  # noqa: PLR2004
+
+
+class Vectorizer:
+    """Texts to vectors through the cache: an unchanged text is never embedded twice."""
+
+    def __init__(self, order: Order, embedder: Embedder, progress: Progress | None) -> None:
+        self._engine = embedder.engine.name
+        self._embedder = embedder
+        self._progress = progress
+        self._cache = VectorCache(order.home / "vectors" / f"{order.model_hash}.sqlite")
+        self._used: list[bytes] = []
+        self.embedded = 0
+        self.reused = 0
+
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        """The vectors of all texts, in order."""
+        hashes = [_hash(self._engine, text) for text in texts]
+        known = self._cache.get(list(dict.fromkeys(hashes)))
         missing = {key: text for key, text in zip(hashes, texts, strict=True) if key not in known}
+        progress = self._progress
         if missing:
             report = (lambda done, of: progress("embed", done, of)) if progress else None
-            fresh = embedder.passages(list(missing.values()), report)
-            cache.put(zip(missing, fresh, strict=True))
+            fresh = self._embedder.passages(list(missing.values()), report)
+            self._cache.put(zip(missing, fresh, strict=True))
             known |= dict(zip(missing, fresh, strict=True))
-        cache.keep(hashes, slack=4)
-    finally:
-        cache.close()
-    stacked = np.stack([known[key] for key in hashes]) if hashes else np.zeros((0, embedder.engine.dimension))
-    return np.asarray(stacked, dtype=np.float32), len(missing)
+        self._used += hashes
+        self.embedded += len(missing)
+        self.reused += len(texts) - len(missing)
+        if not texts:
+            return np.zeros((0, self._embedder.engine.dimension), dtype=np.float32)
+        return np.stack([known[key] for key in hashes])
+
+    def close(self) -> None:
+        self._cache.keep(self._used, slack=4)
+        self._cache.close()
 
 
 def _hash(engine: str, text: str) -> bytes:
     return hashlib.sha256(f"{engine}\0{text}".encode()).digest()[:16]
 
 
-def background_hash() -> str:
-    return hashlib.sha256(BACKGROUND.read_bytes()).hexdigest()[:8] if BACKGROUND.exists() else ""
+def background() -> list[str]:
+    """Ordinary chat that no knowledge covers."""
+    lines = BACKGROUND.read_text(encoding="utf-8").split("\n")
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def changes(before: Mapping[str, str], topics: Iterable[Topic]) -> tuple[Change, ...]:

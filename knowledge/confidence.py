@@ -1,29 +1,156 @@
-"""Scores -> the probability that the top topic is right."""
+"""Scores -> the probability that the top topic is right, and the lines along which a decision is drawn.
+
+A logistic model over a few pieces of evidence. None may count against: more evidence never lowers the confidence.
+It starts from weights that held on several public sets (PRIOR) and is pulled to this snapshot's own rehearsal as far
+as the rehearsal has something to say. Where it has little, the line moves up.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+FEATURES = ("meaning", "covered", "margin", "head", "head_margin", "words")
+PRIOR: Mapping[str, tuple[float, ...]] = {  # bias first, then FEATURES
+    "words": (-5.5, 5.0, 2.0, 6.0, 0.0, 0.0, 1.0),
+    "head": (-8.0, 4.0, 1.0, 2.0, 6.0, 3.0, 0.0),
+}
+PULL = 2.0  # how many log-likelihood units it costs to move a weight by one of its scales
+SCALES = np.array([2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 2.0])
+ENOUGH = 60  # rehearsed questions below which a snapshot is too small to speak for itself
+SURE = 1.645  # one-sided 95 %
+RESOLUTION = 400.0  # answers over which the promise is to hold: the share is not promised for a handful
+HIGHEST = 0.995
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One rehearsed question: the evidence for what came first, whether it was right, how much it weighs."""
+
+    evidence: tuple[float, ...]
+    right: bool
+    weight: float
+    kind: str  # own, absent, chat, labelled
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    weights: Mapping[str, float] = field(default_factory=lambda: {"bias": -9.0, "top": 9.0, "margin": 6.0})
-    threshold_answer: float = 0.7
-    threshold_clarify: float = 0.35
-    summary: Mapping[str, float | str] = field(default_factory=dict)
+    """How a snapshot turns evidence into confidence, and the thresholds that follow from `max_wrong`."""
 
-    def probability(self, features: Mapping[str, float]) -> float:
-        z = self.weights["bias"] + sum(
-            self.weights.get(name, 0.0) * value for name, value in features.items()
+    weights: tuple[float, ...] = PRIOR["words"]
+    threshold_answer: float = 0.9
+    threshold_clarify: float = 0.4
+    max_wrong: float = 0.05
+    summary: Mapping[str, float | str] = field(default_factory=dict)
+    curve: tuple[
+        tuple[float, bool, float], ...
+    ] = ()  # (confidence, right, weight) of every rehearsed question
+
+    def probability(self, evidence: Sequence[float] | NDArray[np.float32]) -> float:
+        return float(
+            sigmoid(self.weights[0] + np.asarray(evidence, dtype=np.float64) @ np.array(self.weights[1:]))
         )
-        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, z))))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Calibration:
-        return cls(**values)
+        curve = tuple((float(one), bool(right), float(weight)) for one, right, weight in values["curve"])
+        return cls(**{**values, "weights": tuple(values["weights"]), "curve": curve})
+
+
+def calibrate(samples: Sequence[Sample], *, head: bool, max_wrong: float) -> Calibration:
+    """Fit the confidence to a rehearsal and draw the lines."""
+    prior = np.array(PRIOR["head" if head else "words"])
+    weights = fit(samples, prior) if samples else prior
+    own = sum(1 for one in samples if one.kind in ("own", "labelled"))
+    draft = Calibration(weights=tuple(float(round(one, 5)) for one in weights), max_wrong=max_wrong)
+    curve = tuple(
+        (round(draft.probability(one.evidence), 5), one.right, round(one.weight, 6)) for one in samples
+    )
+    answer, coverage, risk = threshold(curve, max_wrong)
+    note = ""
+    if own < ENOUGH:
+        answer = max(answer, 1.0 - max_wrong / 2)
+        note = f"only {own} questions of this knowledge could be rehearsed; the line is drawn higher than they say"
+    return Calibration(
+        weights=draft.weights,
+        threshold_answer=round(min(answer, HIGHEST), 4),
+        threshold_clarify=round(clarify_line(answer), 4),
+        max_wrong=max_wrong,
+        summary={
+            "rehearsed": float(own),
+            "expected_coverage": round(coverage, 4),
+            "expected_wrong": round(risk, 4),
+            "note": note,
+        },
+        curve=curve,
+    )
+
+
+def clarify_line(answer: float) -> float:
+    """Below this, naming topics to choose from is noise: half the odds of the line for answering, at most even."""
+    return float(min(0.4, answer / 2))
+
+
+def fit(samples: Sequence[Sample], prior: Numbers) -> Numbers:
+    """Weighted logistic regression around `prior`, by projected Newton steps; weights of evidence stay above zero."""
+    inputs = np.array([(1.0, *one.evidence) for one in samples], dtype=np.float64)
+    right = np.array([one.right for one in samples], dtype=np.float64)
+    weight = np.array([one.weight for one in samples], dtype=np.float64)
+    weight *= len(samples) / weight.sum()
+    stiff = np.diag(PULL / SCALES**2)
+    low = np.array([-np.inf, *([0.0] * (inputs.shape[1] - 1))])
+
+    def loss(at: Numbers) -> float:
+        score = inputs @ at
+        return float(weight @ (np.logaddexp(0.0, score) - right * score) + 0.5 * (at - prior) @ stiff @ (at - prior))
+
+    now = prior.copy()
+    for _ in range(50):
+        chance = sigmoid(inputs @ now)
+        slope = inputs.T @ (weight * (chance - right)) + stiff @ (now - prior)
+        bend = (inputs * (weight * chance * (1 - chance))[:, None]).T @ inputs + stiff
+        free = (now > low) | (slope < 0)
+        step = np.zeros_like(now)
+        step[free] = np.linalg.solve(bend[np.ix_(free, free)], slope[free])
+        size, before = 1.0, loss(now)
+        while size > 1e-4 and loss(np.maximum(now - size * step, low)) > before:  # noqa: PLR2004 - a full step may overshoot
+            size /= 2
+        moved = np.maximum(now - size * step, low)
+        if np.abs(moved - now).max() < 1e-6:  # noqa: PLR2004
+            break
+        now = moved
+    return now
+
+
+def threshold(curve: Sequence[tuple[float, bool, float]], max_wrong: float) -> tuple[float, float, float]:
+    """The lowest line above which the wrong share stays under `max_wrong` with 95 % certainty: (line, coverage, risk).
+
+    Both what the rehearsal showed and what the confidences themselves promise must hold, as each can be lucky.
+    """
+    if not curve:
+        return 1.0 - max_wrong / 2, 0.0, 0.0
+    ordered = sorted(curve, key=lambda one: -one[0])
+    confidence = np.array([one[0] for one in ordered])
+    weight = np.array([one[2] for one in ordered])
+    wrong = np.cumsum(weight * np.array([not one[1] for one in ordered])) / np.cumsum(weight)
+    promised = np.cumsum(weight * (1 - confidence)) / np.cumsum(weight)
+    seen = np.minimum(np.cumsum(weight) ** 2 / np.cumsum(weight**2), RESOLUTION)
+    risk = np.maximum(wrong, promised)
+    margin = SURE * np.sqrt(np.maximum(risk * (1 - risk), 0.25 / seen / 4) / seen)
+    good = np.flatnonzero((risk + margin <= max_wrong) & (seen >= min(20.0, float(seen[-1]) / 2)))
+    if not len(good):
+        return HIGHEST, 0.0, 0.0
+    last = int(good[-1])
+    return float(confidence[last]), float(weight[: last + 1].sum() / weight.sum()), float(wrong[last])
+
+
+def sigmoid(value: Any) -> Any:
+    return 1.0 / (1.0 + np.exp(-np.clip(value, -30.0, 30.0)))

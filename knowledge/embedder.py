@@ -65,6 +65,16 @@ class Embedder:
                 progress(min(begin + PASSAGES_AT_ONCE, len(order)), len(order))
         return out
 
+    def replace(self, engine: Engine) -> None:
+        """Go on with another engine; called from a build's thread. Vectors of the old one are forgotten."""
+
+        def swap(_: Vectors) -> None:
+            old, self.engine = self.engine, engine
+            self._recent.clear()
+            old.close()
+
+        self._put(_FIRST, _Job([], swap)).result()
+
     def close(self) -> None:
         """Let the running job end and the thread go; what still waits is cancelled."""
         if not self._closed:

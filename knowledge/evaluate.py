@@ -197,7 +197,10 @@ def _report(
         auroc=_rounded(auroc(confidence, right)),
         ece=_rounded(calibration_error(confidence, right)),
         wrong_rate=_rounded(None if precision is None else 1.0 - precision),
-        latency_ms={"p50": round(float(np.percentile(taken, 50)), 3), "p99": round(float(np.percentile(taken, 99)), 3)},
+        latency_ms={
+            "p50": round(float(np.percentile(taken, 50)), 3),
+            "p99": round(float(np.percentile(taken, 99)), 3),
+        },
         cases=tuple(cases),
         snapshot=found.snapshot,
         threshold_answer=found.threshold_answer,
@@ -242,7 +245,9 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float | None
     """Expected calibration error: how far confidence and truth are apart, weighted by how often."""
     if not len(confidence):
         return None
-    return sum(abs(mean - share) * count for mean, share, count in reliability(confidence, right)) / len(confidence)
+    return sum(abs(mean - share) * count for mean, share, count in reliability(confidence, right)) / len(
+        confidence
+    )
 
 
 def risk_coverage(confidence: np.ndarray, right: np.ndarray, points: int = 101) -> tuple[Point, ...]:
@@ -252,5 +257,7 @@ def risk_coverage(confidence: np.ndarray, right: np.ndarray, points: int = 101) 
     found = []
     for end in np.unique(np.linspace(1, len(order), min(points, len(order))).astype(int)):
         threshold = float(confidence[order[end - 1]])
-        found.append(Point(round(threshold, 4), round(end / len(order), 4), round(float(wrong[end - 1] / end), 4)))
+        found.append(
+            Point(round(threshold, 4), round(end / len(order), 4), round(float(wrong[end - 1] / end), 4))
+        )
     return tuple(found)

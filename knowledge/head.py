@@ -1,25 +1,163 @@
-"""A light head: ridge regression from a question's vector to its topic, with exact leave-one-out scores for free."""
+"""A light head: which topic do questions like this one belong to? Logistic regression on the frozen vectors.
+
+It learns from the topics' own example questions, beside character n-grams (which forgive misspelling), with one more
+class, "none of these", learned from ordinary chat. Out-of-fold scores come with it: what it says about questions
+that it has not seen. Stored as plain arrays; nothing here is ever unpickled.
+"""
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from knowledge.engine import Vectors
+from knowledge.tokens import words
+
+BUCKETS = 4096  # hashed character n-grams
+LATENT = 128  # dimensions that they are projected to
+NGRAM_WEIGHT = 0.5  # beside vectors of length one
+STRENGTH = 20.0  # inverse regularisation; flat between 10 and 30 on the development halves
+FOLDS = 4
 Matrix = NDArray[np.float32]
+Labels = NDArray[np.int32]
+
+
+def ngrams(text: str) -> dict[int, int]:
+    """Hashed character n-grams of two to five letters inside words, and how often each occurs."""
+    counts: dict[int, int] = {}
+    for word in words(text):
+        padded = f" {word} ".encode()
+        for size in (2, 3, 4, 5):
+            for at in range(len(padded) - size + 1):
+                bucket = zlib.crc32(padded[at : at + size]) % BUCKETS
+                counts[bucket] = counts.get(bucket, 0) + 1
+    return counts
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    weights: Matrix  # (features, topics of `classes`)
-    classes: NDArray[np.int32]  # positions of topics in the snapshot
+    """Weights over topics; the last column is "none of these"."""
+
+    classes: Labels  # position of each column's topic in the snapshot
+    weights: Matrix  # (dimension + LATENT + 1, classes + 1)
+    idf: Matrix  # (BUCKETS,)
+    projection: Matrix  # (BUCKETS, LATENT)
+
+    def log_probabilities(self, vectors: Vectors, texts: Sequence[str]) -> Matrix:
+        """One row per question, one column per class and one for "none of these"."""
+        return log_softmax(self.features(vectors, texts) @ self.weights)
+
+    def features(self, vectors: Vectors, texts: Sequence[str]) -> Matrix:
+        return features(vectors, texts, self.idf, self.projection)
 
     def save(self, path: Path) -> None:
-        np.savez(path, weights=self.weights, classes=self.classes)
+        np.savez(path, classes=self.classes, weights=self.weights, idf=self.idf, projection=self.projection)
 
     @classmethod
     def load(cls, path: Path) -> Head:
-        with np.load(path) as kept:
-            return cls(kept["weights"], kept["classes"])
+        with np.load(path, allow_pickle=False) as kept:
+            return cls(kept["classes"], kept["weights"], kept["idf"], kept["projection"])
+
+
+def features(vectors: Vectors, texts: Sequence[str], idf: Matrix, projection: Matrix) -> Matrix:
+    latent = np.zeros((len(texts), LATENT), dtype=np.float32)
+    for row, text in enumerate(texts):
+        counts = ngrams(text)
+        if counts:
+            at = np.fromiter(counts, dtype=np.int64)
+            weight = (1.0 + np.log(np.fromiter(counts.values(), dtype=np.float32))) * idf[at]
+            latent[row] = (weight / np.linalg.norm(weight)) @ projection[at]
+    one = np.ones((len(texts), 1), dtype=np.float32)
+    return np.hstack([np.asarray(vectors, dtype=np.float32), NGRAM_WEIGHT * latent, one])
+
+
+def log_softmax(scores: Matrix) -> Matrix:
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), dtype=np.float32)
+
+
+def fit(
+    vectors: Vectors,
+    texts: Sequence[str],
+    topics: Sequence[int],
+    background: Vectors,
+    background_texts: Sequence[str],
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Head, Matrix]:
+    """A head for the topics, and out-of-fold log-probabilities for every example, the background's last."""
+    classes, labels = np.unique(np.asarray(topics, dtype=np.int32), return_inverse=True)
+    every = [*texts, *background_texts]
+    labels = np.concatenate([labels, np.full(len(background_texts), len(classes))]).astype(np.int32)
+    idf, projection = _latent(every)
+    inputs = features(np.vstack([vectors, background]), every, idf, projection)
+    fold = np.array([zlib.crc32(text.encode()) % FOLDS for text in every])
+    unseen = np.zeros((len(every), len(classes) + 1), dtype=np.float32)
+    starts = []
+    for number in range(FOLDS):
+        inside = fold != number
+        weights = _train(inputs[inside], labels[inside], len(classes) + 1, None)
+        unseen[~inside] = log_softmax(inputs[~inside] @ weights)
+        starts.append(weights)
+        if progress:
+            progress(number + 1, FOLDS + 1)
+    weights = _train(inputs, labels, len(classes) + 1, np.mean(starts, axis=0))
+    if progress:
+        progress(FOLDS + 1, FOLDS + 1)
+    return Head(classes.astype(np.int32), weights, idf, projection), unseen
+
+
+def _latent(texts: Sequence[str]) -> tuple[Matrix, Matrix]:
+    """Inverse document frequencies of n-grams, and the projection to their main directions (randomised SVD)."""
+    from scipy.sparse import csr_matrix, diags
+
+    rows, columns, values = [], [], []
+    for row, text in enumerate(texts):
+        for bucket, count in ngrams(text).items():
+            rows.append(row)
+            columns.append(bucket)
+            values.append(1.0 + np.log(count))
+    counts = csr_matrix((np.array(values, dtype=np.float32), (rows, columns)), shape=(len(texts), BUCKETS))
+    frequency = np.bincount(columns, minlength=BUCKETS)
+    idf = np.asarray(np.log((1 + len(texts)) / (1 + frequency)) + 1.0, dtype=np.float32)
+    weighted: Any = counts @ diags(idf)
+    norms = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1))).ravel()
+    weighted = diags((1.0 / np.maximum(norms, 1e-9)).astype(np.float32)) @ weighted
+    basis = np.random.default_rng(0).standard_normal((BUCKETS, LATENT)).astype(np.float32)
+    for _ in range(3):
+        basis, _ = np.linalg.qr(np.asarray(weighted.T @ (weighted @ basis), dtype=np.float32))
+    return idf, np.asarray(basis, dtype=np.float32)
+
+
+def _train(inputs: Matrix, labels: Labels, count: int, start: Matrix | None) -> Matrix:
+    """Multinomial logistic regression by L-BFGS; the bias is the last input and is regularised like the rest."""
+    from scipy.optimize import minimize
+
+    shape = (inputs.shape[1], count)
+    own = np.arange(len(labels))
+
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights = flat.reshape(shape).astype(np.float32)
+        logs = log_softmax(inputs @ weights)
+        value = float(
+            -STRENGTH * logs[own, labels].sum(dtype=np.float64) + 0.5 * (weights**2).sum(dtype=np.float64)
+        )
+        errors = np.exp(logs)
+        errors[own, labels] -= 1.0
+        gradient = STRENGTH * (inputs.T @ errors) + weights
+        return value, gradient.ravel().astype(np.float64)
+
+    first = np.zeros(shape) if start is None else start
+    done = minimize(
+        loss,
+        first.ravel().astype(np.float64),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 40, "ftol": 1e-7},
+    )
+    return np.asarray(done.x.reshape(shape), dtype=np.float32)

@@ -78,6 +78,8 @@ class Library:
                 home=self._home,
                 model=self._identity[0],
                 model_hash=self._identity[1],
+                exported=models.folder_of(self._identity[1], self._home),
+                workers=self._workers,
                 max_wrong=self._max_wrong,
                 max_file_bytes=self._max_file_bytes,
                 in_use=self._current.snapshot.versions_by_topic() if self._current else {},
@@ -165,14 +167,8 @@ class Library:
 
     def _load_engine(self) -> Engine:
         self._identity = models.identify(self._model)
-        return models.load(
-            self._model,
-            self._identity[1],
-            self._home,
-            variant="fp32",
-            threads=self._threads,
-            workers=self._workers,
-        )
+        model_hash = self._identity[1]
+        return models.load(self._model, model_hash, self._home, threads=self._threads, workers=self._workers)
 
     async def _searcher(self, snapshot_id: str) -> Searcher:
         if snapshot_id in self._opened:

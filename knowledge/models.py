@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from knowledge import export
+from knowledge import export, precision
 from knowledge.engine import Engine, OnnxEngine, ReferenceEngine
 from knowledge.passage import KnowledgeError
 
@@ -32,9 +32,14 @@ def identify(model: str) -> tuple[str, str]:
     return model or DEFAULT_NAME, export.content_hash(folder)
 
 
-def load(model: str, model_hash: str, home: Path, *, variant: str, threads: int, workers: int) -> Engine:
-    """The engine of a model, exporting it first if that was never done here."""
-    place = Path(os.environ.get(SHARED) or home / "models") / model_hash
+def folder_of(model_hash: str, home: Path) -> Path:
+    """Where a model's export lies."""
+    return Path(os.environ.get(SHARED) or home / "models") / model_hash
+
+
+def load(model: str, model_hash: str, home: Path, *, threads: int, workers: int) -> Engine:
+    """The engine of a model, exporting it first if that was never done here: int8 unless fp32 was found necessary."""
+    place = folder_of(model_hash, home)
     if not (place / "about.json").exists():
         folder = export.model_folder(model)
         try:
@@ -42,7 +47,7 @@ def load(model: str, model_hash: str, home: Path, *, variant: str, threads: int,
         except (RuntimeError, OSError) as error:
             log.warning("model_not_exported", extra={"model": model, "reason": str(error)})
             return _reference(str(folder or model), threads)
-    return OnnxEngine(place, variant, threads=threads, workers=workers)
+    return OnnxEngine(place, precision.settled(place) or "int8", threads=threads, workers=workers)
 
 
 def _export(model: str, place: Path) -> None:

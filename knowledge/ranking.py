@@ -1,57 +1,112 @@
-"""Words and meaning together: a question against one snapshot -> passages in order, with the evidence for each."""
+"""Words and meaning together: the evidence for every passage, one score, and the order that follows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.cutting import FIELDS
-from knowledge.engine import Vectors
-from knowledge.scope import Mask
-from knowledge.snapshot import Snapshot
+from knowledge.lexicon import Lexicon, Terms
 
 Scores = NDArray[np.float32]
+Numbers = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+# How much each kind of evidence counts, in units of cosine. Chosen on the development halves (docs/knowledge.md) from
+# a coarse grid; the ranking is flat around them, which is why they are round numbers.
+WEIGHTS: Mapping[str, float] = {"meaning": 1.0, "words": 0.5, "covered": 0.25, "phrases": 0.25, "head": 0.7}
+HEAD_FLOOR = 7.0  # a log-probability below minus this is no evidence at all
+
+
+class Place(Protocol):
+    """The arrays of a snapshot that ranking needs."""
+
+    @property
+    def passage_topic(self) -> Numbers: ...
+    @property
+    def key_start(self) -> Numbers: ...
+    @property
+    def lexicon(self) -> Lexicon: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
-    """Passages from best to worst, their scores, and what spoke for each."""
+class Evidence:
+    """What speaks for every passage, each as one array."""
 
-    order: NDArray[np.intp]
-    scores: Scores
-    evidence: Mapping[str, Scores]
-
-
-def rank(snapshot: Snapshot, vector: Vectors, terms: Sequence[str], mask: Mask) -> Ranked:
-    """Rank the passages of the topics in `mask`; nothing outside of it takes part in any way."""
-    allowed = mask[snapshot.passage_topic]
-    dense = _dense(snapshot, vector)
-    word = np.zeros(len(allowed), dtype=np.float32)
-    for at, score in snapshot.words.bm25(terms):
-        word[at] = score
-    word[~allowed] = 0.0
-    best = float(word.max(initial=0.0))
-    evidence = {
-        "question": np.maximum(dense["question"], dense["title"]),
-        "passage": dense["body"],
-        "words": word,
-    }
-    meaning = 0.5 * evidence["question"] + 0.5 * dense["body"]
-    scores = np.asarray(meaning + (0.5 * word / best if best > 0 else 0.0), dtype=np.float32)
-    scores[~allowed] = -np.inf
-    order = np.argsort(-scores, kind="stable")
-    return Ranked(order[: int(allowed.sum())], scores, evidence)
+    meaning: Scores
+    words: Scores
+    covered: Scores
+    phrases: Scores
+    head: Scores  # 0 (never heard of) to 1 (sure), the same for all passages of a topic
+    score: Scores
 
 
-def _dense(snapshot: Snapshot, vector: Vectors) -> dict[str, Scores]:
-    similar = np.asarray(snapshot.vectors @ vector, dtype=np.float32)
-    found = {}
-    for at, name in enumerate(FIELDS):
-        best = np.full(len(snapshot.passage_topic), -1.0, dtype=np.float32)
-        rows = snapshot.key_field == at
-        np.maximum.at(best, snapshot.key_passage[rows], similar[rows])
-        found[name] = best
-    return found
+def gather(
+    place: Place,
+    similar: Scores,
+    lexical: tuple[Scores, Scores, Scores],
+    head: Scores | None,
+    allowed: Mask,
+) -> Evidence:
+    """One score per passage. `similar` is the cosine of every key; `lexical` words, coverage and phrases of every
+    passage; `head` the log-probability of every topic. Passages outside `allowed` take part in nothing."""
+    meaning = np.maximum.reduceat(similar, place.key_start) if len(similar) else np.zeros(0, dtype=np.float32)
+    words, covered, phrases = (np.where(allowed, one, 0.0).astype(np.float32) for one in lexical)
+    heads = np.zeros(len(meaning), dtype=np.float32)
+    if head is not None:
+        heads = np.clip(1.0 + head[place.passage_topic] / HEAD_FLOOR, 0.0, 1.0).astype(np.float32)
+    score = (
+        WEIGHTS["meaning"] * meaning
+        + WEIGHTS["words"] * _relative(words)
+        + WEIGHTS["covered"] * covered
+        + WEIGHTS["phrases"] * _relative(phrases)
+        + WEIGHTS["head"] * heads
+    ).astype(np.float32)
+    return Evidence(
+        meaning, words, covered, phrases, heads, np.where(allowed, score, -np.inf).astype(np.float32)
+    )
+
+
+def lexical_of(lexicon: Lexicon, terms: Terms) -> tuple[Scores, Scores, Scores]:
+    words, covered = lexicon.words.search(terms.words)
+    return words, covered, lexicon.pairs.search(terms.pairs)[0]
+
+
+def _relative(scores: Scores) -> Scores:
+    best = float(scores.max(initial=0.0))
+    return scores / best if best > 0 else scores
+
+
+def order_of(evidence: Evidence, most: int) -> NDArray[np.intp]:
+    """The best passages, at most `most`; ties keep the snapshot's order, so that the same input gives the same answer."""
+    score = evidence.score
+    if most < len(score):
+        edge = np.partition(score, len(score) - most)[len(score) - most]
+        near = np.flatnonzero(score >= edge)
+        order = near[np.argsort(-score[near], kind="stable")][:most]
+    else:
+        order = np.argsort(-score, kind="stable")
+    return order[score[order] > -np.inf]
+
+
+def features(
+    evidence: Evidence, passage_topic: Numbers, at: int, order: Sequence[int] | NDArray[np.intp]
+) -> Scores:
+    """What the confidence in passage `at` rests on: see FEATURES in knowledge.confidence."""
+    topic = passage_topic[at]
+    rival = next((float(evidence.score[one]) for one in order if passage_topic[one] != topic), 0.0)
+    rival_head = next((float(evidence.head[one]) for one in order if passage_topic[one] != topic), 0.0)
+    return np.array(
+        [
+            evidence.meaning[at],
+            evidence.covered[at],
+            evidence.score[at] - rival,
+            evidence.head[at],
+            evidence.head[at] - rival_head,
+            min(float(evidence.words[at]) / 20.0, 1.5),
+        ],
+        dtype=np.float32,
+    )

@@ -7,13 +7,18 @@ import time
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
+
 from knowledge.engine import Engine, Vectors
 from knowledge.passage import Found, Hit, Scope
-from knowledge.ranking import Ranked, rank
-from knowledge.scope import Gate
+from knowledge.lexicon import terms_of
+from knowledge.ranking import Evidence, features, gather, lexical_of, order_of
+from knowledge.rehearsal import spread
+from knowledge.scope import Gate, Mask
 from knowledge.snapshot import Snapshot
-from knowledge.tokens import query_words, stem
 
+SHOWN = ("meaning", "words", "covered", "phrases", "head")
+RIVALS = 20  # passages looked at to find the best of another topic
 _LINK = re.compile(r"https?://[^\s<>()\[\]\"'`]+[^\s<>()\[\]\"'`.,;:!?]")
 
 
@@ -42,9 +47,8 @@ class Searcher:
         mask = self._gate.narrowed(
             self._gate.allowed(asked.scope, asked.today), asked.scope, asked.scope.language
         )
-        terms = [stem(word) for word in query_words(asked.question)]
-        ranked = rank(self.snapshot, vectors[0], terms, mask)
-        hits = self._hits(ranked, asked)
+        evidence = self._evidence(asked.question, vectors[0], mask)
+        hits = self._hits(evidence, asked)
         calibration = self.snapshot.calibration
         return Found(
             snapshot=self.snapshot.info.id,
@@ -58,24 +62,28 @@ class Searcher:
             why=(),
         )
 
-    def _hits(self, ranked: Ranked, asked: Asked) -> tuple[Hit, ...]:
-        scores = ranked.scores[ranked.order]
-        hits = []
-        for place, at in enumerate(ranked.order[: asked.k]):
-            others = scores[1] if place == 0 and len(scores) > 1 else scores[0]
-            features = {
-                "top": float(scores[place]),
-                "margin": float(scores[place] - others) if len(scores) > 1 else 1.0,
-            }
-            evidence = {name: round(float(values[at]), 4) for name, values in ranked.evidence.items()}
-            hits.append(
-                self._hit(
-                    int(at), float(scores[place]), self.snapshot.calibration.probability(features), evidence
-                )
-            )
+    def _evidence(self, question: str, vector: Vectors, mask: Mask) -> Evidence:
+        snapshot = self.snapshot
+        similar = np.asarray(snapshot.vectors @ vector, dtype=np.float32)
+        head = None
+        if snapshot.head:
+            row = snapshot.head.log_probabilities(vector[None], [question])[0]
+            head = spread(row, snapshot.head.classes, len(snapshot.topics))
+        lexical = lexical_of(snapshot.lexicon, terms_of(question))
+        return gather(snapshot, similar, lexical, head, mask[snapshot.passage_topic])
+
+    def _hits(self, evidence: Evidence, asked: Asked) -> tuple[Hit, ...]:
+        order = order_of(evidence, max(asked.k, RIVALS))
+        hits: list[Hit] = []
+        for at in order[: asked.k]:
+            basis = features(evidence, self.snapshot.passage_topic, int(at), order)
+            confidence = self.snapshot.calibration.probability(basis)
+            if hits:  # what is not first is at most as likely as what the first leaves over
+                confidence = min(confidence, 1.0 - hits[0].confidence)
+            hits.append(self._hit(int(at), evidence, round(confidence, 4)))
         return tuple(hits)
 
-    def _hit(self, at: int, score: float, confidence: float, evidence: dict[str, float]) -> Hit:
+    def _hit(self, at: int, evidence: Evidence, confidence: float) -> Hit:
         passage = self.snapshot.words.passage(at)
         topic = self.snapshot.topics[passage.topic]
         return Hit(
@@ -83,7 +91,7 @@ class Searcher:
             title=topic.title,
             path=topic.path,
             version=self.snapshot.versions[passage.topic],
-            score=score,
+            score=round(float(evidence.score[at]), 4),
             confidence=confidence,
             text=passage.text,
             passage=passage.heading or passage.text,
@@ -101,5 +109,5 @@ class Searcher:
             related=topic.related,
             links=tuple(dict.fromkeys(_LINK.findall(passage.text))),
             kind=topic.kind,
-            evidence=evidence,
+            evidence={name: round(float(getattr(evidence, name)[at]), 4) for name in SHOWN},
         )

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge.confidence import Calibration
-from knowledge.cutting import CUTTER, FIELDS, Key
+from knowledge.cutting import CUTTER
 from knowledge.engine import Vectors
 from knowledge.head import Head
+from knowledge.lexicon import Lexicon
 from knowledge.passage import KnowledgeError, Passage, SnapshotInfo, Topic
 from knowledge.store import Words, write_words
-from knowledge.tokens import stem, words
 
-FORMAT = "1"
+FORMAT = "2"
 Numbers = NDArray[np.int32]
 
 
@@ -48,20 +49,12 @@ class Parts:
 
     topics: Sequence[Topic]
     passages: Sequence[Passage]
-    keys: Sequence[Key]
     vectors: Vectors
+    key_start: Numbers
+    lexicon: Lexicon
+    vocabulary: Sequence[str]
     head: Head | None
     calibration: Calibration
-
-
-def word_row(topic: Topic, passage: Passage) -> tuple[str, str, str]:
-    """The words under which FTS5 finds a passage: title, questions, body; stemmed as questions are."""
-    title = f"{topic.title} {passage.heading}" if topic.title not in topic.questions else passage.heading
-    return _stems(title), _stems(" ".join(topic.questions)), _stems(passage.text)
-
-
-def _stems(text: str) -> str:
-    return " ".join(stem(word) for word in words(text))
 
 
 def write(home: Path, parts: Parts, info: SnapshotInfo) -> Path:
@@ -69,18 +62,15 @@ def write(home: Path, parts: Parts, info: SnapshotInfo) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".building-", dir=home))
     try:
-        rows = (word_row(parts.topics[one.topic], one) for one in parts.passages)
-        write_words(folder / "words.sqlite", parts.topics, parts.passages, rows)
+        write_words(folder / "words.sqlite", parts.topics, parts.passages)
         np.save(folder / "vectors.npy", parts.vectors)
-        np.savez(
-            folder / "keys.npz",
-            passage=np.array([key.passage for key in parts.keys], dtype=np.int32),
-            field=np.array([FIELDS.index(key.field) for key in parts.keys], dtype=np.int8),
-        )
+        np.savez(folder / "keys.npz", start=parts.key_start)
+        np.savez(folder / "lexicon.npz", **parts.lexicon.arrays())  # type: ignore[arg-type]
+        (folder / "vocabulary.txt").write_text("\n".join(parts.vocabulary), encoding="utf-8")
         if parts.head:
             parts.head.save(folder / "head.npz")
         (folder / "calibration.json").write_text(json.dumps(parts.calibration.to_json()))
-        (folder / "meta.json").write_text(json.dumps(asdict(info), default=dict))
+        (folder / "meta.json").write_text(json.dumps({"format": FORMAT, **asdict(info)}, default=dict))
         for path in folder.iterdir():
             _fsync(path)
         place = home / info.id
@@ -105,7 +95,15 @@ def _fsync(path: Path) -> None:
 
 
 def read_info(folder: Path) -> SnapshotInfo:
-    values: dict[str, Any] = json.loads((folder / "meta.json").read_text())
+    """What a snapshot says of itself; a complaint when this version of the program cannot read it."""
+    try:
+        values: dict[str, Any] = json.loads((folder / "meta.json").read_text())
+    except (OSError, ValueError) as error:
+        raise KnowledgeError(f"snapshot {folder.name} cannot be read: {error}") from error
+    if values.pop("format", "") != FORMAT:
+        raise KnowledgeError(
+            f"snapshot {folder.name} was built by another version: build the knowledge again"
+        )
     return SnapshotInfo(**{**values, "languages": tuple(values["languages"])})
 
 
@@ -121,11 +119,17 @@ class Snapshot:
         rows = self.words.passage_topics()
         self.passage_topic: Numbers = np.array([row[0] for row in rows], dtype=np.int32)
         self.vectors: Vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-        with np.load(folder / "keys.npz") as keys:
-            self.key_passage: Numbers = keys["passage"]
-            self.key_field: NDArray[np.int8] = keys["field"]
+        with np.load(folder / "keys.npz", allow_pickle=False) as keys:
+            self.key_start: Numbers = keys["start"]
+        with np.load(folder / "lexicon.npz", allow_pickle=False) as kept:
+            self.lexicon = Lexicon.from_arrays(kept)
         self.head = Head.load(folder / "head.npz") if (folder / "head.npz").exists() else None
         self.calibration = Calibration.from_json(json.loads((folder / "calibration.json").read_text()))
+
+    @cached_property
+    def vocabulary(self) -> list[str]:
+        """The words that the snapshot itself uses."""
+        return (self.folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
 
     def versions_by_topic(self) -> Mapping[str, str]:
         return {topic.key: version for topic, version in zip(self.topics, self.versions, strict=True)}

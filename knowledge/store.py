@@ -14,21 +14,19 @@ import sqlite_utils
 
 from knowledge.engine import Vectors
 from knowledge.passage import Passage, Section, Topic
-from knowledge.tokens import fts_query
+from knowledge.tokens import fts_query, query_words
 
 _SCHEMA = """
 create table topics (number integer primary key, id text not null, language text not null, fields text not null);
 create table passages (number integer primary key, topic integer not null references topics(number),
                        position integer not null, heading text not null, text text not null);
-create virtual table words using fts5(title, questions, body, content='', tokenize="unicode61 remove_diacritics 2");
+create virtual table words using fts5(heading, text, content='passages', content_rowid='number',
+                                      tokenize="porter unicode61 remove_diacritics 2");
 """
-_TITLE, _QUESTIONS, _BODY = 2.0, 2.0, 1.0  # how much a word counts where it stands
 
 
-def write_words(
-    path: Path, topics: Sequence[Topic], passages: Sequence[Passage], rows: Iterable[Sequence[str]]
-) -> None:
-    """Write a snapshot's topics, passages and word index; `rows` are the words of title, questions and body."""
+def write_words(path: Path, topics: Sequence[Topic], passages: Sequence[Passage]) -> None:
+    """Write a snapshot's topics and passages, with their full text index."""
     with closing(sqlite3.connect(path)) as raw:
         raw.executescript("pragma journal_mode=off; pragma synchronous=off;" + _SCHEMA)
         db = sqlite_utils.Database(raw)
@@ -44,12 +42,7 @@ def write_words(
                 "insert into passages values (?, ?, ?, ?, ?)",
                 ((at, one.topic, one.number, one.heading, one.text) for at, one in enumerate(passages)),
             )
-            raw.executemany(
-                "insert into words(rowid, title, questions, body) values (?, ?, ?, ?)",
-                ((at, *row) for at, row in enumerate(rows)),
-            )
-        raw.execute("insert into words(words) values ('optimize')")
-        raw.commit()
+            raw.execute("insert into words(words) values ('rebuild')")
 
 
 class Words:
@@ -75,15 +68,15 @@ class Words:
         """For each passage in order: its topic, and its heading."""
         return self._raw.execute("select topic, heading from passages order by number").fetchall()
 
-    def bm25(self, terms: Sequence[str]) -> list[tuple[int, float]]:
-        """(passage, score) of every passage with any of the terms; more is better."""
-        query = fts_query(terms)
+    def lookup(self, text: str, most: int = 20) -> list[int]:
+        """The passages that contain words of `text`, best first; any text is a safe query."""
+        query = fts_query(query_words(text))
         if not query:
             return []
-        return self._raw.execute(
-            f"select rowid, -bm25(words, {_TITLE}, {_QUESTIONS}, {_BODY}) from words where words match ?",  # noqa: S608
-            [query],
-        ).fetchall()
+        rows = self._raw.execute(
+            "select rowid from words where words match ? order by rank limit ?", [query, most]
+        )
+        return [int(row[0]) for row in rows]
 
     def close(self) -> None:
         self._raw.close()

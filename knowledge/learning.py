@@ -1,0 +1,69 @@
+"""What a build learns from a snapshot's own questions: the head, where there are enough of them, and the calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from knowledge import head as heads
+from knowledge.confidence import Calibration, calibrate
+from knowledge.engine import Vectors
+from knowledge.head import Head, Matrix
+from knowledge.rehearsal import RELATED, Stage, bare_texts, rehearse, script
+
+Progress = Callable[[str, int, int], None]
+QUESTIONS_FOR_HEAD = 4  # examples of a topic from which the head can learn it
+HEAD_SHARE = 0.5  # of all topics: a head that knows only a few would pull everything to them
+
+
+def learn(
+    stage: Stage,
+    vectors_of: Callable[[Sequence[str]], Vectors],
+    background: Sequence[str],
+    max_wrong: float,
+    progress: Progress | None = None,
+) -> tuple[Head | None, Calibration]:
+    """The head of a snapshot, if its topics carry one, and its calibration."""
+    chat_vectors = vectors_of(background)
+    report = (lambda done, of: progress("learn", done, of)) if progress else None
+    head, unseen, chat_rows = _head(stage, background, chat_vectors, report)
+    lines = script(stage)
+    if head:
+        stage = replace(stage, head_classes=head.classes)
+        lines = [line for line in lines if line.text in unseen] or lines
+    bare = bare_texts(stage, lines)
+    bare_vectors = dict(zip(bare, vectors_of(list(bare.values())), strict=True))
+    chat = [(text, chat_vectors[at], chat_rows.get(text)) for at, text in enumerate(background)]
+    samples = rehearse(stage, lines, bare_vectors, unseen, chat)
+    return head, calibrate(samples, head=head is not None, max_wrong=max_wrong)
+
+
+def _head(
+    stage: Stage, background: Sequence[str], chat: Vectors, report: Callable[[int, int], None] | None
+) -> tuple[Head | None, dict[str, Matrix], dict[str, Matrix]]:
+    """The head, and its out-of-fold rows for the examples and for the chat, by text."""
+    rich = {
+        number
+        for number, topic in enumerate(stage.topics)
+        if topic.kind != "document" and len(topic.questions) >= QUESTIONS_FOR_HEAD
+    }
+    if len(rich) < max(2, HEAD_SHARE * len(stage.topics)):
+        return None, {}, {}
+    rows, topics = [], []
+    for at, key in enumerate(stage.keys):
+        topic = stage.passages[key.passage].topic
+        if topic in rich and key.field in ("question", "title"):
+            rows.append(at)
+            topics.append(topic)
+    texts = [stage.keys[at].text for at in rows]
+    vectors = np.asarray(stage.vectors[rows], dtype=np.float32)
+    far = [at for at in range(len(chat)) if float((stage.vectors @ chat[at]).max()) < RELATED]
+    chat_texts = [background[at] for at in far]
+    head, unseen = heads.fit(vectors, texts, topics, chat[far], chat_texts, report)
+    return (
+        head,
+        dict(zip(texts, unseen, strict=False)),
+        dict(zip(chat_texts, unseen[len(texts) :], strict=True)),
+    )

@@ -1,0 +1,174 @@
+"""The snapshot asked its own questions, each as though it had never been written down: evidence for calibration.
+
+Three kinds: a topic's own question without that question; the same without the whole topic, where every answer would
+be wrong; and ordinary chat, where every answer would be wrong too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from knowledge.confidence import Sample
+from knowledge.cutting import Key
+from knowledge.engine import Vectors
+from knowledge.head import Matrix
+from knowledge.lexicon import Lexicon, count, terms_of
+from knowledge.passage import Passage, Topic
+from knowledge.ranking import Numbers, Scores, features, gather, lexical_of, order_of
+
+OWN_AT_MOST = 400
+ABSENT_SHARE, CHAT_SHARE = 0.10, 0.06  # of all questions: about what support channels see
+RELATED = 0.6  # chat closer than this to something in the snapshot is covered by it
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A snapshot before it is written, with what the rehearsal needs."""
+
+    topics: Sequence[Topic]
+    passages: Sequence[Passage]
+    keys: Sequence[Key]
+    vectors: Vectors
+    passage_topic: Numbers
+    key_start: Numbers
+    lexicon: Lexicon
+    head_classes: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One question of the script: its key, and its own passage."""
+
+    key: int
+    passage: int
+    text: str
+
+
+def script(stage: Stage) -> list[Line]:
+    """The questions to rehearse, chosen by the hash of their text so that the choice is stable but not ordered."""
+    found: dict[str, Line] = {}
+    for at, key in enumerate(stage.keys):
+        if key.field == "question" or (key.field == "title" and _is_only_question(stage, key)):
+            found.setdefault(key.text, Line(at, key.passage, key.text))
+    return sorted(found.values(), key=lambda line: hashlib.sha256(line.text.encode()).digest())[:OWN_AT_MOST]
+
+
+def _is_only_question(stage: Stage, key: Key) -> bool:
+    topic = stage.topics[stage.passages[key.passage].topic]
+    return not topic.questions and topic.kind != "document"
+
+
+def bare_texts(stage: Stage, lines: Sequence[Line]) -> dict[int, str]:
+    """For topics with one question only: the start of their text without it, by passage. It stands in for the body
+    key, which begins with that question."""
+    found = {}
+    for line in lines:
+        topic = stage.topics[stage.passages[line.passage].topic]
+        if len(topic.questions) <= 1:
+            body = next(
+                (
+                    key.text
+                    for key in stage.keys[line.key :]
+                    if key.passage == line.passage and key.field == "body"
+                ),
+                "",
+            )
+            found[line.passage] = body.split("\n", 1)[-1]
+    return {at: text for at, text in found.items() if text.strip()}
+
+
+def rehearse(
+    stage: Stage,
+    lines: Sequence[Line],
+    bare: Mapping[int, Vectors],
+    unseen: Mapping[str, Scores],
+    chat: Sequence[tuple[str, Vectors, Scores | None]],
+) -> list[Sample]:
+    """Every sample. `unseen` holds the head's out-of-fold row by question, `chat` the background's."""
+    samples: list[Sample] = []
+    similar = stage.vectors @ stage.vectors[[line.key for line in lines]].T if lines else np.zeros((0, 0))
+    everything = np.ones(len(stage.passage_topic), dtype=bool)
+    several = len(set(stage.passage_topic.tolist())) > 1
+    for column, line in enumerate(lines):
+        own = _without_own(stage, line, np.array(similar[:, column], dtype=np.float32), bare)
+        lexical = _lexical_without(stage, line)
+        head = _topic_row(stage, unseen.get(line.text))
+        topic = int(stage.passage_topic[line.passage])
+        samples.append(_ask(stage, own, lexical, head, everything, topic, 1.0, "own"))
+        if several:
+            absent = stage.passage_topic != topic
+            samples.append(_ask(stage, own, lexical, head, absent, -1, ABSENT_SHARE, "absent"))
+    kept = [one for one in chat if not len(stage.vectors) or float((stage.vectors @ one[1]).max()) < RELATED]
+    share = CHAT_SHARE * max(len(lines), 20) / max(len(kept), 1)
+    for text, vector, row in kept:
+        close = np.asarray(stage.vectors @ vector, dtype=np.float32)
+        lexical = lexical_of(stage.lexicon, terms_of(text))
+        samples.append(_ask(stage, close, lexical, _topic_row(stage, row), everything, -1, share, "chat"))
+    return samples
+
+
+def _ask(
+    stage: Stage,
+    similar: Scores,
+    lexical: tuple[Scores, Scores, Scores],
+    head: Scores | None,
+    allowed: np.ndarray,
+    topic: int,
+    weight: float,
+    kind: str,
+) -> Sample:
+    evidence = gather(stage, similar, lexical, head, allowed)
+    order = order_of(evidence, 20)
+    at = int(order[0])
+    found = features(evidence, stage.passage_topic, at, order)
+    return Sample(tuple(map(float, found)), int(stage.passage_topic[at]) == topic, weight, kind)
+
+
+def _without_own(stage: Stage, line: Line, similar: Scores, bare: Mapping[int, Vectors]) -> Scores:
+    """The cosines of a question with every key, those that hold the question itself taken out."""
+    begin = int(stage.key_start[line.passage])
+    topic = stage.topics[stage.passages[line.passage].topic]
+    end = begin
+    while end < len(stage.keys) and stage.keys[end].passage == line.passage:
+        key = stage.keys[end]
+        if key.text == line.text or (key.field == "body" and key.text.startswith(line.text)):
+            similar[end] = -1.0
+        end += 1
+    if line.passage in bare and len(topic.questions) <= 1:
+        similar[end - 1] = max(float(bare[line.passage] @ stage.vectors[line.key]), float(similar[end - 1]))
+    return similar
+
+
+def _lexical_without(stage: Stage, line: Line) -> tuple[Scores, Scores, Scores]:
+    terms = terms_of(line.text)
+    words, covered, phrases = lexical_of(stage.lexicon, terms)
+    passage = stage.passages[line.passage]
+    texts = [text for text in texts_of(stage.topics[passage.topic], passage) if text != line.text]
+    single, double = count(texts)
+    at = line.passage
+    words[at], covered[at] = stage.lexicon.words.score_without(at, single, terms.words)
+    phrases[at] = stage.lexicon.pairs.score_without(at, double, terms.pairs)[0]
+    return words, covered, phrases
+
+
+def texts_of(topic: Topic, passage: Passage) -> list[str]:
+    """The texts whose words a passage is found by; a title that is one of the questions counts once."""
+    texts = [*topic.questions, topic.category, passage.heading, passage.text]
+    return texts if topic.title in topic.questions else [topic.title, *texts]
+
+
+def _topic_row(stage: Stage, row: Matrix | None) -> Scores | None:
+    """A head's row as log-probabilities of every topic of the snapshot."""
+    if row is None or stage.head_classes is None:
+        return None
+    return spread(row, stage.head_classes, len(stage.topics))
+
+
+def spread(row: Matrix, classes: Numbers, topics: int) -> Scores:
+    full = np.full(topics, -30.0, dtype=np.float32)
+    full[classes] = row[:-1]
+    return full
