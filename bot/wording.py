@@ -168,6 +168,17 @@ def _incident(fact: facts.Incident, language: str, texts: Texts) -> Content:
     return Content(body, (texts.button("other_issue", fact.arg, language),))
 
 
+def _incident_over(fact: facts.IncidentOver, language: str, texts: Texts) -> Content:
+    return Content((para(texts.get("incident.over", language)), *rich(fact.text)))
+
+
+def _correction(fact: facts.Correction, language: str, texts: Texts) -> Content:
+    """Wrong answers get called back: what changed, in approved words."""
+    version = texts.get("answer.version", language, version=fact.version[:12]) if fact.version else ""
+    said = para(texts.get("correction.line", language, title=fact.title))
+    return Content((said, *rich(fact.text)), footer=version)
+
+
 # --- to the customer, from a person -------------------------------------------------------------------------
 
 
@@ -218,6 +229,8 @@ _WORDS: dict[type[Fact], Callable[[Any, str, Texts], Content]] = {
     facts.AskField: _ask_field,
     facts.HandedOver: _handed_over,
     facts.Incident: _incident,
+    facts.IncidentOver: _incident_over,
+    facts.Correction: _correction,
     facts.Relayed: _relayed,
     facts.Resolved: _resolved,
     facts.Shadow: _shadow,

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 from adapters.port import ChoreDone, CommandInvoked
 from handoff import claim, relay, resolve
-from handoff.facts import Answer, Help, Report, Source
+from handoff.facts import Answer, Correction, Help, IncidentOver, Report, Source
 from handoff.model import Chore, Decision
 from handoff.policy import COMMANDS, refusal, stricter_level, stricter_mode
-from handoff.turn import Turn
+from handoff.turn import SILENT, Turn
 
 TEXT_CHARACTERS = 2000
 _TICKET = re.compile(r"\s*T-(\d{1,9})\b[:,]?\s*", re.IGNORECASE)
@@ -62,6 +62,52 @@ def _chore(t: Turn, event: CommandInvoked, name: str) -> Decision:
 
 
 def done(t: Turn, event: ChoreDone) -> Decision:
+    """Work is finished. Some of it is word for a customer: a correction, the end of an incident."""
+    match event.chore:
+        case "correction":
+            return _corrected(t, event)
+        case "incident_over":
+            return _incident_over(t, event)
+        case _:
+            return _reported(t, event)
+
+
+def _corrected(t: Turn, event: ChoreDone) -> Decision:
+    """What the bot told was wrong: say so once to whoever was told, or to the people who have the conversation."""
+    receipt, text = str(event.result.get("receipt", "")), str(event.result.get("text", ""))
+    given = next((x for x in t.case.tried if x.receipt == receipt), None)
+    mark = f"corrected/{receipt}"
+    if not text or (given is None and t.case.ticket is None) or mark in t.case.counters:
+        return t.ignore(f"nothing to correct: {receipt}")
+    t.change(counters={**t.case.counters, mark: 1})
+    title = given.title if given is not None else str(event.result.get("title", ""))
+    fact = Correction(title, text, str(event.result.get("version", "")))
+    if t.case.phase in SILENT and t.open_ticket is not None:
+        t.staff(fact)
+        return t.done("correction", f"{receipt}: to the people who have the conversation")
+    if t.case.phase in SILENT:
+        t.notify(fact, f"{t.case.id}/correction/{receipt}")
+    else:
+        t.say(fact, f"{t.case.id}/correction/{receipt}")
+    return t.done("correction", f"{receipt}: what was told is corrected")
+
+
+def _incident_over(t: Turn, event: ChoreDone) -> Decision:
+    """The incident is over: everybody who asked hears it once."""
+    incident, text = str(event.result.get("incident", "")), str(event.result.get("text", ""))
+    mark = f"over/{incident}"
+    if not text or mark in t.case.counters:
+        return t.ignore(f"the end of {incident} was told already")
+    t.change(counters={**t.case.counters, mark: 1})
+    fact = IncidentOver(text)
+    if t.case.phase in SILENT and t.open_ticket is not None:
+        t.staff(fact)
+    else:
+        t.say(fact)
+    return t.done("incident", f"{incident} is over")
+
+
+def _reported(t: Turn, event: ChoreDone) -> Decision:
     """Work is finished: tell whoever asked. What only staff may ask is never told to a customer."""
     report = Report(event.chore, event.ok, event.result)
     if not refusal(event.actor, event.chore, t.case, t.policy):

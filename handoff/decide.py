@@ -119,6 +119,8 @@ def _customer(t: Turn, event: MessageReceived) -> Decision:
     if ticket is not None and t.case.phase in (Phase.HUMAN, Phase.DESK, Phase.MUTED):
         t.change(phase=Phase.BOT, bot_turns=0, clarified=False, questions=t.case.questions[-1:], tried=())
     if t.case.phase == Phase.HUMAN:
+        if event.mentions_bot:
+            t.whisper("customer.person_here", buttons=(("person", t.case.id),))
         return t.ignore("a person is helping here")
     return talk.bot_turn(t, event, text)
 

@@ -12,7 +12,7 @@ from handoff import fields, priority
 from handoff import ticket as tickets
 from handoff.facts import Draft as DraftFact
 from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Transcript
-from handoff.model import Link, Open, Phase, Said, Say, Ticket, TicketState, Tried, Update
+from handoff.model import CloseThread, Link, Open, Phase, Said, Say, Ticket, TicketState, Tried, Update
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule, Policy
 from handoff.summary import SUMMARY_CHARACTERS, latest_question, shorten, summarise
 from handoff.turn import Turn
@@ -36,6 +36,9 @@ def escalate(
     """Open the ticket and tell everybody once. `by`: the agent who did it, which is a takeover. `quiet`: the
     customer has been told already."""
     if t.open_ticket is not None:
+        return
+    if t.case.ticket is not None and t.case.ticket.state == TicketState.SOLVED:
+        reopen(t)
         return
     _forget_closed(t)
     t.change(ticket=_ticket(t, trigger, why, category, question, draft, values))
@@ -258,6 +261,16 @@ def raise_to(t: Turn, route: str, reason: str) -> None:
         t.staff(fact, f"{t.ticket.id}/raised/{t.ticket.route}", to=desk)
     t.staff(Line("staff.raised", {"name": t.actor.name, "route": t.ticket.route, "reason": reason or "-"}))
     t.notify(Line("customer.raised", {"ticket": t.ticket.id}))
+
+
+def reopen(t: Turn) -> None:
+    """A solved or closed ticket is open again, with whoever had it."""
+    t.move("reopen", reopened=t.ticket.reopened + 1, waiting_since=t.now, reminded_at=None)
+    t.change(phase=Phase.HUMAN if t.ticket.assignee is not None else Phase.DESK)
+    t.add(CloseThread(t.case.place, solved=False, archived=False))
+    t.notify(Line("customer.reopened", {"ticket": t.ticket.id}))
+    t.staff(Line("staff.reopened", {"name": t.actor.name or t.actor.id}))
+    capture(t)
 
 
 def capture(t: Turn) -> None:

@@ -140,6 +140,22 @@ class Incident(Fact):
     opening: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class IncidentOver(Fact):
+    """The incident that the customer asked about is over."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Correction(Fact):
+    """What the bot told about `title` was wrong or has changed; this is right."""
+
+    title: str
+    text: str
+    version: str = ""
+
+
 # --- to the customer, because a person did something -------------------------------------------------------
 
 

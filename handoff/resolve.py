@@ -93,7 +93,7 @@ def after_solved(t: Turn, event: MessageReceived, lines: tuple[Said, ...]) -> De
             escalation.copy(t, line, event.unsupported)
         t.add(Mark(event.ref, "+1"))
         return t.done("relay", "thanks; the ticket stays solved")
-    _reopen(t)
+    escalation.reopen(t)
     for line in lines:
         escalation.copy(t, line, event.unsupported)
     return t.done("reopen", f"the customer wrote again; {t.ticket.id} is open")
@@ -104,7 +104,7 @@ def reopen(t: Turn) -> Decision:
     refused = t.refused("reopen") or claim.unfit(t, "reopen")
     if refused is not None:
         return refused
-    _reopen(t)
+    escalation.reopen(t)
     t.take_over()
     if t.ticket.assignee is None:
         t.change(phase=Phase.DESK)
@@ -122,22 +122,13 @@ def still_open(t: Turn) -> Decision:
             "refused.state" if ticket else "refused.no_ticket", "nothing to keep open", verb="still_open"
         )
     if ticket.state == "solved":
-        _reopen(t)
+        escalation.reopen(t)
         return t.done("reopen", f"the customer says that {ticket.id} is not solved")
     if "keep-open" in ticket.tags:
         return t.no("customer.kept", "it is kept open already", verb="still_open")
     t.edit(tags=(*ticket.tags, "keep-open"))
     t.whisper("customer.kept", ticket=ticket.id)
     return t.done("keep", f"{ticket.id} stays open until somebody closes it")
-
-
-def _reopen(t: Turn) -> None:
-    t.move("reopen", reopened=t.ticket.reopened + 1, waiting_since=t.now, reminded_at=None)
-    t.change(phase=Phase.HUMAN if t.ticket.assignee is not None else Phase.DESK)
-    t.add(CloseThread(t.case.place, solved=False, archived=False))
-    t.notify(Line("customer.reopened", {"ticket": t.ticket.id}))
-    t.staff(Line("staff.reopened", {"name": t.actor.name or t.actor.id}))
-    escalation.capture(t)
 
 
 # --- how was it? --------------------------------------------------------------------------------------------

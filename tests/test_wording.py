@@ -137,6 +137,8 @@ FACTS: dict[str, Fact] = {
         for r in ("", "human", "security", "abuse", "failure", "late", "no such reason")
     },
     "handed over, closed": facts.HandedOver("T-1042", NOW, NOW + 90_000, NOW + 80_000, opening=True),
+    "incident over": facts.IncidentOver("**Fixed.**"),
+    "correction": facts.Correction(HOSTILE, "**30 days**", "v2"),
     "incident": facts.Incident("c-1", "We **know**."),
     "relayed": facts.Relayed(HOSTILE, "Kim"),
     "relayed file": facts.Relayed("", "Kim", (FileRef("f", HOSTILE),)),

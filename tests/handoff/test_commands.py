@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from adapters.port import ChoreDone
-from handoff.facts import Answer, Help, Line, Report
+from handoff.facts import Answer, Correction, Help, Incident, IncidentOver, Line, Report
 from handoff.model import Chore, Whisper
 from handoff.policy import COMMANDS, PERMISSIONS
 from handoff.press import _FORMS, _PRESSES
-from tests.handoff.scene import ANA, DANA, DESK, KIM, REFUND, Scene, found, whispered
+from tests.handoff.scene import ANA, DANA, DESK, KIM, REFUND, THREAD, Scene, found, whispered
 
 ROLES = {"anyone": (ANA, KIM, DANA), "agent": (KIM, DANA), "admin": (DANA,), "assignee": (KIM, DANA)}
 CHORES = [c for c in COMMANDS if c not in ("ask", "help", "claim", "release", "transfer", "reply", "resolve")]
@@ -86,6 +86,41 @@ def test_results_go_to_whoever_may_ask_and_never_to_a_customer() -> None:
     assert isinstance(tell, Whisper)
     mine = scene.play(chore_done(ANA, "my-data"))
     assert any(isinstance(e, Whisper) for e in mine.effects)
+
+
+def word_for(chore: str, **result: str) -> ChoreDone:
+    return ChoreDone(
+        keys=("w",), place=THREAD, actor=None, occurred_at=0, chore=chore, ok=True, result=result
+    )
+
+
+def test_a_wrong_answer_is_called_back_once() -> None:
+    scene = Scene()
+    scene.asks("refund?", found(REFUND))
+    event = word_for("correction", receipt="A-c-0123456789.1", text="Within **30 days**.")
+    assert scene.play(event).kind == "correction"
+    assert scene.play(event).kind == "ignore"
+    assert scene.told[1:] == [Correction("Refund policy", "Within **30 days**.")]
+    assert scene.play(word_for("correction", receipt="A-other.1", text="x")).kind == "ignore"
+
+
+def test_a_correction_goes_to_the_people_who_have_the_conversation() -> None:
+    scene = Scene()
+    scene.asks("refund?", found(REFUND))
+    scene.presses(ANA, "person", "c-0123456789")
+    scene.presses(KIM, "claim")
+    before = len(scene.told)
+    scene.play(word_for("correction", receipt="A-c-0123456789.1", text="Within **30 days**."))
+    assert len(scene.told) == before
+    assert scene.staff_saw(Correction)
+
+
+def test_the_end_of_an_incident_is_told_once() -> None:
+    scene = Scene()
+    scene.asks("sync is slow", found(REFUND), incident="We are on it.", incident_id="I-1")
+    for _ in range(2):
+        scene.play(word_for("incident_over", incident="I-1", text="All well."))
+    assert [type(f) for f in scene.told] == [Incident, IncidentOver]
 
 
 def test_slow_work_is_acknowledged() -> None:

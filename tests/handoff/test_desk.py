@@ -415,6 +415,13 @@ def test_after_it_is_closed_the_bot_answers_and_a_new_ticket_knows_the_old_one()
     assert scene.case.ticket.earlier == (1042,)
 
 
+def test_asking_for_a_person_after_it_was_solved_reopens_it() -> None:
+    scene = in_state(S.SOLVED)
+    scene.presses(ANA, "person", "c-0123456789")
+    assert scene.case.ticket is not None
+    assert (scene.number, scene.case.ticket.state) == ("T-1042", S.OPEN)
+
+
 def test_the_customer_can_say_that_it_is_not_solved() -> None:
     scene = in_state(S.SOLVED)
     assert scene.presses(ANA, "still_open", "T-1042").kind == "reopen"

@@ -273,6 +273,9 @@ def holds(before: Case, event: Inbound, decision: Decision, policy: Policy) -> N
             assert decision.kind == "transfer"
         if new is not old and new != old:
             assert any(isinstance(e, Update) and e.anchor == f"{new.id}/card" for e in effects)
+    elif before.ticket and after.ticket:
+        assert before.ticket.state == TicketState.CLOSED, "an open or solved ticket is never replaced"
+    assert (after.phase == Phase.COLLECTING) == (after.collecting is not None)
     if before.phase == Phase.HUMAN and before.ticket is not None and before.ticket.is_open:
         assert not [
             e for e in effects if isinstance(e, Say) and e.audience == "customer" and e.voice == "bot"
