@@ -35,6 +35,7 @@ from bot.storage import Storage
 from bot.supervisor import supervise
 from bot.web import Site
 from bot.writer import Writer
+from bot.writing import Writing
 from handoff.model import Fact
 from knowledge.library import Library
 
@@ -85,7 +86,7 @@ class App:
         self.signals = Signals(self.library.embed)
         self.model = LanguageModel(
             host=config.ollama.host, model=config.ollama.model, timeout_seconds=config.ollama.timeout_seconds,
-            keep_alive=config.ollama.keep_alive,
+            keep_alive=config.ollama.keep_alive, embed=self.library.embed,
         )  # fmt: skip
         self.reports = Reports(self.storage)
         self.reloader = Reloader(
@@ -105,6 +106,7 @@ class App:
         )
         gatherer = Gatherer(
             self.library, self.signals, self.storage, self.policy, self.metrics, helper=self.model,
+            writing=Writing(self.model, self.policy),
             incidents=StoredIncident(self.storage, self.library),
         )  # fmt: skip
         self.engine = Engine(
@@ -146,6 +148,7 @@ class App:
             },
             "waiting": {"conversations": self.engine.busy, "messages": self.outbox.backlog, "ambiguous": self.outbox.ambiguous},
             "launch_mode": self.config.bot.launch_mode,
+            "language_model": self.model.state,
         }  # fmt: skip
 
     async def choices(self, actor: Actor, option: str, typed: str) -> Sequence[tuple[str, str]]:
@@ -192,6 +195,7 @@ class App:
                     stop_core.set()
         finally:
             await self.site.close()
+            await self.model.close()
             self.library.close()
             await self.writer.close()
 

@@ -18,6 +18,7 @@ from adapters.port import Inbound, MessageReceived
 from bot.batch import Step
 from bot.metrics import Metrics
 from bot.signals import Signal, Signals
+from bot.writing import Writing
 from handoff.decide import wants_search, wants_signals
 from handoff.model import Case, Earlier, Found, Hit, Known
 from handoff.policy import Policy
@@ -59,11 +60,13 @@ class Gatherer:
         policy: Policy,
         metrics: Metrics,
         *,
+        writing: Writing | None = None,
         helper: Helper | None = None,
         incidents: Incidents | None = None,
     ) -> None:
         self._library, self._signals, self._storage = library, signals, storage
         self._policy, self._metrics, self._helper, self._incidents = policy, metrics, helper, incidents
+        self._writing = writing
 
     async def known(self, case: Case, step: Step, number: int, anchor: str, now: float) -> Known:
         """The facts for one step. `number`: the next free ticket number; `anchor`: of the message it is about."""
@@ -93,7 +96,10 @@ class Gatherer:
         if question and self._incidents is not None:
             incident, text = await self._incidents.joined(question)
             known = replace(known, incident=text, incident_id=incident)
-        return replace(known, search_failed=failure)
+        known = replace(known, search_failed=failure)
+        return (
+            known if self._writing is None else await self._writing.add(case, event, known, question or said)
+        )
 
     async def _search(self, case: Case, event: Inbound, question: str) -> tuple[tuple[Found, ...], str]:
         """What the current snapshot gives for each question of the text; or why there is nothing (a reference)."""

@@ -69,6 +69,7 @@ def check(config: ConfigFile = None, json: Json = False) -> int:
 async def _checks(settings: object) -> list[CheckResult]:
     from bot.app import library_of, platform_adapters
     from bot.config import Config
+    from bot.language_model import LanguageModel
     from knowledge.library import KnowledgeError
 
     assert isinstance(settings, Config)
@@ -82,6 +83,17 @@ async def _checks(settings: object) -> list[CheckResult]:
         results.append(CheckResult("knowledge", False, str(error), "firstline knowledge build"))
     finally:
         library.close()
+    if settings.ollama.model:
+        model = LanguageModel(
+            host=settings.ollama.host,
+            model=settings.ollama.model,
+            timeout_seconds=settings.ollama.timeout_seconds,
+            keep_alive=settings.ollama.keep_alive,
+        )
+        problem = await model.problem()
+        await model.close()
+        fix = "start Ollama, pull the model, or empty [ollama] model to do without"
+        results.append(CheckResult("language model", not problem, problem or settings.ollama.model, fix))
     adapters = platform_adapters(settings)
     if not adapters:
         results.append(
