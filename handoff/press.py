@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from adapters.port import ActionInvoked, FormSubmitted, MessageAction, MessageReceived
-from handoff import claim, collect, escalation, feedback, listening, relay, resolve
+from handoff import answering, claim, collect, escalation, feedback, listening, relay, resolve
 from handoff import conversation as talk
 from handoff.facts import Draft, Source
 from handoff.model import Decision, Update
@@ -223,8 +223,8 @@ _PRESSES: Mapping[str, Act] = {
     "edit_draft": lambda t, arg: _stale_draft(t, arg) or _needs_form("edit_draft")(t, arg),
     "person": lambda t, _: talk.person(t),
     "other_issue": lambda t, _: talk.person(t),
-    "pick": talk.picked,
-    "none": lambda t, _: talk.none_of_these(t),
+    "pick": answering.picked,
+    "none": lambda t, _: answering.none_of_these(t),
     "fill": _nothing_missing,
     "details": _nothing_missing,
     "still_open": lambda t, _: resolve.still_open(t),

@@ -253,6 +253,13 @@ def test_launch_modes(mode: str, kind: str, customer_sees: list, whole: bool) ->
     assert bool(scene.staff_saw(DraftFact)) == (mode == "draft")
 
 
+def test_a_category_that_is_not_launched_still_hands_over_whoever_needs_a_person() -> None:
+    billing = replace(POLICY.categories["billing"], launch_mode="off")
+    scene = Scene(replace(POLICY, categories={**POLICY.categories, "billing": billing}))
+    assert scene.asks("refund?", found(REFUND)).kind == "ignore"
+    assert scene.asks("a person, about my refund", found(REFUND), fired="human").kind == "escalate"
+
+
 def test_shadow_makes_no_ticket_and_keeps_the_receipt_apart() -> None:
     scene = Scene(replace(POLICY, launch_mode="shadow"))
     scene.asks("refund?", found(REFUND))

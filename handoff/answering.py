@@ -1,0 +1,262 @@
+"""From what knowledge found to what is said: an answer, one question back, an offer, a polite no; or a person.
+
+Approved text is never changed on its way, and every answer leaves its receipt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from handoff import collect, escalation, listening
+from handoff.facts import Answer, Ask, Offer, Source
+from handoff.model import Decision, Found, Hit, Phase, Tried
+from handoff.policy import stricter_level
+from handoff.turn import Turn
+
+OPTIONS_MAX = 3
+UNRELATED_SHARE = 0.25  # of the clarifying threshold: below it, this is not about our product at all
+
+
+def from_knowledge(t: Turn, text: str, mode: str) -> Decision:
+    found = t.known.found
+    if t.case.phase == Phase.CLARIFYING and found:  # one question and its answer, not two questions
+        found = (max(found, key=lambda f: f.confidence),)
+    known = [f for f in found if f.hits and f.confidence >= f.threshold_answer]
+    unknown = [f for f in found if f not in known]
+    for f in found:
+        nearest = (
+            f"{f.hits[0].title} ({f.confidence:.2f}, needs {f.threshold_answer:.2f})" if f.hits else "nothing"
+        )
+        t.rule("search", f"{f.question[:80]!r}: {nearest}")
+    if not known:
+        best = max(found, key=lambda f: f.confidence, default=None)
+        return _unsure(t, text, best, mode)
+    level = stricter_level(*(_level(t, f.hits[0]) for f in known), "draft" if mode == "draft" else "")
+    t.rule("level", level)
+    top = known[0].hits[0]
+    if level == "escalate":
+        escalation.escalate(t, "level", t.policy.phrase("why.level", topic=top.title))
+        return t.done("escalate", f"{top.title} is for people only")
+    if level == "collect":
+        category = escalation.choose_category(t, top.category)
+        return collect.begin(t, category, "collect", t.policy.phrase("why.collect", topic=top.title))
+    if level == "draft":
+        escalation.escalate(t, "draft", t.policy.phrase("why.draft", topic=top.title), draft=_text(known))
+        return t.done("draft", f"{top.title} needs a person's eye before it is sent")
+    return _answer(t, known, unknown)
+
+
+def _level(t: Turn, hit: Hit) -> str:
+    return stricter_level(hit.level, t.policy.category(hit.category or t.case.category).level)
+
+
+def _answer(t: Turn, known: list[Found], unknown: list[Found]) -> Decision:
+    hits = [f.hits[0] for f in known]
+    told = {x.topic for x in t.case.tried if x.delivered and x.outcome != "helpful"}
+    third = t.case.bot_turns + 1 >= t.policy.max_bot_turns
+    if not unknown and all(h.topic in told for h in hits):
+        return _again(t, known[0], third=third)
+    if _other_language(t, known[0]) and not t.case.clarified:
+        return _ask(t, known[0], (known[0].hits[0],), "language")
+    passed_on = tuple(f.question for f in unknown)
+    say_answer(t, known, hits, offer=third, passed_on=passed_on)
+    if not passed_on:
+        return t.done("answer", f"{hits[0].title}, confidence {known[0].confidence:.2f}")
+    why = t.policy.phrase("why.part")
+    _gap(t, unknown[0])
+    escalation.escalate(t, "part", why, question=" ".join(passed_on))
+    return t.done("answer", f"{hits[0].title} answered; passed on: {len(passed_on)}")
+
+
+def _again(t: Turn, found: Found, *, third: bool) -> Decision:
+    """The same answer a second time would not help."""
+    last = next(x for x in reversed(t.case.tried) if x.topic == found.hits[0].topic)
+    t.change(tried=escalation.tried_with(t.case.tried, last.receipt, last.outcome or "re-asked"))
+    t.keep("outcome", last.receipt, outcome="re-asked", ticket="")
+    if third:
+        return _third_turn(t)
+    t.say(Offer(t.case.id, (found.hits[0].title,), t.opening(), "again"))
+    t.change(phase=Phase.OFFERED, bot_turns=t.case.bot_turns + 1)
+    return t.done("offer", "the same topic again: offers a person instead of repeating itself")
+
+
+def _third_turn(t: Turn) -> Decision:
+    escalation.escalate(t, "third_turn", t.policy.phrase("why.third_turn"))
+    return t.done("escalate", f"bot turn {t.case.bot_turns + 1} without success")
+
+
+def _other_language(t: Turn, found: Found) -> bool:
+    spoken, written = found.language or t.case.language, found.hits[0].language
+    return bool(spoken and written and spoken != written)
+
+
+def say_answer(
+    t: Turn, known: list[Found], hits: list[Hit], *, offer: bool, passed_on: tuple[str, ...] = ()
+) -> None:
+    """The answer, its receipt, and that it was tried."""
+    n = t.count("answer")
+    receipt, arg = f"A-{t.case.id}.{n}", f"{t.case.id}.{n}"
+    top, found = hits[0], known[0]
+    text = _text(known, hits)
+    sources = tuple(Source(h.topic, h.title, h.path, h.version, h.reviewed, h.links) for h in hits)
+    t.say(
+        Answer(
+            arg,
+            text,
+            sources,
+            found.confidence,
+            t.opening(),
+            passed_on,
+            offer,
+            t.known.waited_seconds if t.known.waited_seconds > 60 else 0.0,  # noqa: PLR2004  a minute
+        ),
+        f"{t.case.id}/a/{n}",
+    )
+    t.remember("bot", t.policy.name, text)
+    tried = Tried(receipt, top.topic, top.title, top.version, found.confidence, delivered=True)
+    t.change(
+        phase=Phase.BOT,
+        bot_turns=t.case.bot_turns + 1,
+        clarified=False,
+        clarify_options=(),
+        pending_question="",
+        tried=(*t.case.tried, tried),
+    )
+    _receipt(t, receipt, known, hits, text)
+
+
+def _receipt(t: Turn, receipt: str, known: list[Found], hits: list[Hit], text: str) -> None:
+    top, found = hits[0], known[0]
+    t.keep(
+        "receipt",
+        receipt,
+        case=t.case.id,
+        snapshot=found.snapshot,
+        question=found.question,
+        topic=top.topic,
+        passage=top.passage,
+        version=top.version,
+        path=top.path,
+        confidence=found.confidence,
+        threshold=found.threshold_answer,
+        scores=[[h.topic, h.version, h.score, dict(h.evidence)] for h in found.hits[:5]],
+        parts=[[f.question, h.topic, h.version] for f, h in zip(known, hits, strict=True)],
+        trace=[list(x) for x in t.trace],
+        text=text,
+        at=t.now,
+    )
+
+
+def _text(known: list[Found], hits: list[Hit] | None = None) -> str:
+    """Approved text, word for word; several parts under their titles."""
+    hits = hits or [f.hits[0] for f in known]
+    texts = [f.composed or h.text for f, h in zip(known, hits, strict=True)]
+    if len(texts) == 1:
+        return texts[0]
+    return "\n\n".join(f"**{h.title}**\n\n{text}" for h, text in zip(hits, texts, strict=True))
+
+
+# --- when nothing is good enough ------------------------------------------------------------------------------
+
+
+def _unsure(t: Turn, text: str, found: Found | None, mode: str) -> Decision:
+    if found is not None:
+        _gap(t, found)
+    if mode == "draft":
+        escalation.escalate(t, "draft", t.policy.phrase("why.unsure"))
+        return t.done("escalate", "nothing is good enough for a draft")
+    if t.case.bot_turns + 1 >= t.policy.max_bot_turns:
+        return _third_turn(t)
+    near = found is not None and bool(found.hits) and found.confidence >= found.threshold_clarify
+    if t.case.phase == Phase.CLARIFYING:
+        escalation.escalate(t, "unclear", t.policy.phrase("why.unclear"))
+        return t.done("escalate", "still unclear after the one clarifying question")
+    if found is not None and near and not t.case.clarified:
+        options = _options(found)
+        if options:
+            return _ask(t, found, options, "close")
+    if _unrelated(found) and "declined" not in t.case.counters:
+        t.count("declined")
+        t.say(Offer(t.case.id, (), t.opening(), "unrelated"))
+        t.change(bot_turns=t.case.bot_turns + 1)
+        return t.done("decline", "not about what the knowledge covers")
+    titles = tuple(dict.fromkeys(h.title for h in found.hits[:OPTIONS_MAX])) if found and near else ()
+    t.say(Offer(t.case.id, titles, t.opening(), "unsure"))
+    t.change(phase=Phase.OFFERED, bot_turns=t.case.bot_turns + 1, pending_question=text)
+    return t.done("offer", "nothing is good enough; offers a person")
+
+
+def _unrelated(found: Found | None) -> bool:
+    if found is None or not found.hits:
+        return True
+    return found.confidence < found.threshold_clarify * UNRELATED_SHARE
+
+
+def _options(found: Found) -> tuple[Hit, ...]:
+    """The nearest topics, each once."""
+    topics: dict[str, Hit] = {}
+    for hit in found.hits:
+        topics.setdefault(hit.topic, hit)
+    return tuple(topics.values())[:OPTIONS_MAX]
+
+
+def _ask(t: Turn, found: Found, options: tuple[Hit, ...], reason: str) -> Decision:
+    titles = tuple(h.title for h in options)
+    t.say(Ask(t.case.id, titles, t.opening(), "language" if reason == "language" else "close"))
+    t.change(
+        phase=Phase.CLARIFYING,
+        clarified=True,
+        clarify_options=tuple((h.topic, h.title) for h in options),
+        pending_question=found.question,
+        bot_turns=t.case.bot_turns + 1,
+    )
+    return t.done("clarify", f"between {' / '.join(titles)}")
+
+
+def _gap(t: Turn, found: Found) -> None:
+    """A question that knowledge does not cover, for the weekly review."""
+    near = bool(found.hits) and found.confidence >= found.threshold_clarify
+    t.keep(
+        "gap",
+        f"{t.case.id}.{t.count('gap')}",
+        question=found.question,
+        kind="near" if near else "none",
+        confidence=found.confidence,
+        nearest=[[h.topic, h.title] for h in found.hits[:3]],
+        snapshot=found.snapshot,
+        channel=t.case.place.channel,
+        case=t.case.id,
+    )
+
+
+# --- buttons that belong to the bot's questions ----------------------------------------------------------------
+
+
+def picked(t: Turn, arg: str) -> Decision:
+    """One of the clarifying question's topics was chosen: that answers which one is meant."""
+    index = listening.number_of(arg)
+    if t.case.phase != Phase.CLARIFYING or not 0 <= index < len(t.case.clarify_options):
+        return t.no("refused.late", "that question is no longer open", verb="pick")
+    topic, title = t.case.clarify_options[index]
+    found = next((f for f in t.known.found for h in f.hits if h.topic == topic), None)
+    t.rule("clarified", title)
+    if found is None:
+        escalation.escalate(t, "unclear", t.policy.phrase("why.unclear"))
+        return t.done("escalate", f"{title} could not be found again")
+    hit = next(h for h in found.hits if h.topic == topic)
+    sure = replace(found, hits=(hit, *(h for h in found.hits if h is not hit)), confidence=1.0, composed="")
+    level = stricter_level(_level(t, hit))
+    if level == "answer":
+        say_answer(t, [sure], [hit], offer=t.case.bot_turns + 1 >= t.policy.max_bot_turns)
+        return t.done("answer", f"the customer chose {title}")
+    t.change(clarified=True)
+    t.known = replace(t.known, found=(sure,))
+    return from_knowledge(t, t.case.pending_question, t.policy.launch_mode)
+
+
+def none_of_these(t: Turn) -> Decision:
+    """None of the topics: a person takes it."""
+    if t.case.phase != Phase.CLARIFYING:
+        return t.no("refused.late", "that question is no longer open", verb="none")
+    escalation.escalate(t, "unclear", t.policy.phrase("why.unclear"))
+    return t.done("escalate", "none of the offered topics")
