@@ -192,9 +192,8 @@ async def test_a_form_that_is_saved_late_shows_that_it_is_saving(
     sink.gate.set()
     await server.wait_for(lambda: "ends in .com" in server.plain(view))
 
-    await server.user_submits(
-        view, {"email": "bob@example.com"}, "bob"
-    )  # the form is still there, with its reasons
+    # The form is still there, with what was typed and the reasons above it.
+    await server.user_submits(view, {"email": "bob@example.com"}, "bob")
     await server.wait_for(lambda: server.views("bob") == [] or server.plain(view) == SAVED)
     assert len(sink.of(FormSubmitted)) == 2
     await stop(slack)
