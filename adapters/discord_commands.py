@@ -8,7 +8,7 @@ from typing import Any
 from adapters.discord_http import RoutedHTTP
 from adapters.discord_parse import CONTEXT_VERBS
 
-SUB, STRING, INTEGER, BOOLEAN = 1, 3, 4, 5
+SUB, STRING, USER = 1, 3, 6
 GUILD_INSTALL, IN_GUILD, IN_BOT_DM = 0, 0, 1
 Option = dict[str, Any]
 
@@ -27,40 +27,63 @@ def _choices(*values: str) -> list[dict[str, str]]:
     return [{"name": value, "value": value} for value in values]
 
 
-_TICKET = _option("ticket", "The ticket, for example T-1042", autocomplete=True)
-_NEEDED_TICKET = _TICKET | {"required": True}
-_TOPIC = _option("topic", "A topic of the knowledge", autocomplete=True)
+_TICKET = _option("ticket", "The ticket, T-1042; in a ticket's thread: that one", autocomplete=True)
 
 VERBS: tuple[Option, ...] = (
     _verb("ask", "Ask the knowledge", _option("question", "Your question", required=True, max_length=1500)),
     _verb("help", "What I can do for you"),
-    _verb("tickets", "The tickets that concern you", _option("state", "Only tickets in this state")),
-    _verb("claim", "Take a ticket", _NEEDED_TICKET),
-    _verb("why", "Why something was answered", _TICKET),
-    _verb(
-        "search", "Search the knowledge", _option("query", "What to look for", required=True, max_length=300)
-    ),
-    _verb("review", "What waits for approval", _TOPIC),
-    _verb("gaps", "Questions that the knowledge does not cover", _option("days", "The last days", INTEGER)),
-    _verb("report", "The figures", _option("days", "The last days", INTEGER)),
-    _verb("status", "How I am"),
-    _verb("reload", "Read the knowledge again", _option("force", "Even if a check fails", BOOLEAN)),
-    _verb("rollback", "Back to the knowledge before", _option("snapshot", "Which one")),
-    _verb(
-        "mode",
-        "How I may speak",
-        _option("mode", "The mode", choices=_choices("off", "shadow", "draft", "answer")),
-        _option("category", "Only this category"),
-    ),
-    _verb(
-        "incident",
-        "Tell everybody about an outage, or end it",
-        _option("text", "What is happening; empty ends it", max_length=1000),
-    ),
     _verb(
         "my-data",
         "What is stored about you",
         _option("action", "See or erase it", choices=_choices("export", "erase")),
+    ),
+    _verb(
+        "tickets",
+        "The tickets in work",
+        _option(
+            "state",
+            "Only in this state",
+            choices=_choices("new", "open", "pending", "escalated", "solved", "closed"),
+        ),
+    ),
+    _verb("claim", "Take a ticket", _TICKET),
+    _verb("release", "Give a ticket back", _TICKET),
+    _verb("transfer", "Give a ticket to another agent", _option("to", "Whom", USER, required=True), _TICKET),
+    _verb(
+        "reply",
+        "Write to the customer",
+        _option("text", "What the customer reads", required=True, max_length=3000),
+        _TICKET,
+    ),
+    _verb("resolve", "Mark a ticket as solved", _TICKET, _option("text", "What solved it", max_length=1000)),
+    _verb("why", "Why something was decided", _TICKET),
+    _verb(
+        "search",
+        "Search the knowledge, with confidence",
+        _option("topic", "A topic, or any words", required=True, autocomplete=True, max_length=300),
+    ),
+    _verb("review", "What waits for approval"),
+    _verb("gaps", "Questions that the knowledge does not cover"),
+    _verb("report", "The figures"),
+    _verb("status", "How I am"),
+    _verb(
+        "reload",
+        "Read the knowledge again",
+        _option(
+            "action", "Only look, or activate although a check failed", choices=_choices("preview", "force")
+        ),
+    ),
+    _verb("rollback", "Back to the knowledge before"),
+    _verb(
+        "mode",
+        "How I may speak, until the next start",
+        _option("mode", "The mode; empty: show it", choices=_choices("off", "shadow", "draft", "answer")),
+    ),
+    _verb(
+        "incident",
+        "Tell everybody about an outage, and when it is over",
+        _option("action", "What to do; empty: show it", choices=_choices("open", "update", "close")),
+        _option("text", "What customers read", max_length=1000),
     ),
 )
 

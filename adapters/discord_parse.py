@@ -28,6 +28,7 @@ SPOKEN = frozenset({0, 19})  # default and reply; every other type is Discord ta
 EPOCH_MS = 1_420_070_400_000
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 CONTEXT_VERBS = {"Get help with this": "help", "Escalate this message": "escalate"}
+_FIRST = ("ticket", "action")
 EMOJI = {
     "👍": "+1",
     "👎": "-1",
@@ -314,7 +315,9 @@ def _command(raw: Raw, data: Raw, room: Room, actor: Actor) -> CommandInvoked | 
     if data.get("name") != "firstline" or not options:
         return None
     verb = options[0]
-    args = {str(o["name"]): str(o.get("value", "")) for o in verb.get("options") or []}
+    given = {str(o["name"]): str(o.get("value", "")) for o in verb.get("options") or []}
+    # As one line, a command names its ticket or its action first, in whatever order they were filled in.
+    args = {name: given[name] for name in (*_FIRST, *given) if name in given}
     return CommandInvoked(
         **_shared(raw, room.place(), actor),
         name=str(verb["name"]),
