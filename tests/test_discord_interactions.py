@@ -25,6 +25,7 @@ from adapters.port import (
     Rejected,
     Span,
 )
+from handoff.policy import COMMANDS
 from tests.discord_server import DiscordServer, Refused
 from tests.discord_sink import QUICK, RecordingSink, connected
 
@@ -347,16 +348,18 @@ async def test_a_command_in_a_thread_belongs_there(adapter, server, sink, ann):
 async def test_every_verb_is_a_command_with_its_options(adapter, server, sink, ann):
     (command,) = [c for c in server.world.commands if c["name"] == "firstline"]
     verbs = {o["name"] for o in command["options"]}
-    wanted = (
-        "ask reload rollback status search gaps review report mode incident why tickets my-data help claim"
-    )
-    assert verbs == set(wanted.split(" "))
-    await server.user_command("mode", {"mode": "shadow", "category": "billing"}, ann, "help")
-    await server.user_command("reload", {"force": True}, ann, "help")
-    assert [e.args for e in sink.of("command")] == [
-        {"mode": "shadow", "category": "billing"},
-        {"force": "True"},
+    assert verbs == set(COMMANDS)
+    given = [
+        ("incident", {"text": "Exports are slow", "action": "open"}, "open Exports are slow"),
+        ("reload", {"action": "force"}, "force"),
+        ("reply", {"text": "On it!", "ticket": "T-7"}, "T-7 On it!"),
+        ("transfer", {"to": ann, "ticket": "T-7"}, f"T-7 {ann}"),
+        ("status", {}, ""),
     ]
+    for verb, options, _ in given:
+        await server.user_command(verb, options, ann, "help")
+    assert [(e.name, e.text) for e in sink.of("command")] == [(verb, text) for verb, _, text in given]
+    assert sink.of("command")[2].args == {"ticket": "T-7", "text": "On it!"}
 
 
 async def test_autocomplete_offers_what_the_core_knows(adapter, server, sink, ann):
