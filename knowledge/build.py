@@ -6,19 +6,20 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from knowledge import precision, reader
+from knowledge.confidence import Calibration
 from knowledge.cutting import Key, cut
 from knowledge.embedder import Embedder
 from knowledge.engine import OnnxEngine, Vectors
 from knowledge.learning import learn
 from knowledge.lexicon import Lexicon
-from knowledge.passage import Built, Change, KnowledgeError, SnapshotInfo, Topic
+from knowledge.passage import Built, Change, KnowledgeError, SnapshotInfo, Topic, valid_on
 from knowledge.rehearsal import Stage, texts_of
 from knowledge.snapshot import Parts, read_info, snapshot_id, version_of, write
 from knowledge.store import VectorCache
@@ -40,6 +41,7 @@ class Order:
     workers: int
     max_wrong: float
     max_file_bytes: int
+    today: date
     in_use: Mapping[str, str]  # topic key -> version, of the snapshot in use
 
 
@@ -125,10 +127,19 @@ def _build_new(
     parts = Parts(topics, passages, vectors, stage.key_start, lexicon, vocabulary, head, calibration)
     write(order.home / "snapshots", parts, info)
     lap("write")
-    note = str(calibration.summary.get("note", ""))
-    notes = (note,) if note else ()
+    notes = _notes(calibration, topics, order.today)
     seconds["all"] = time.perf_counter() - started
     return Built(info, cache.embedded, cache.reused, changes(order.in_use, topics), seconds, notes)
+
+
+def _notes(calibration: Calibration, topics: Sequence[Topic], today: date) -> tuple[str, ...]:
+    """What whoever builds should hear, though nothing is wrong."""
+    silent = sum(not valid_on(topic.valid_from, topic.valid_to, today) for topic in topics)
+    said = [
+        str(calibration.summary["note"]),
+        f"{silent} topics do not speak today (valid_from, valid_to)" if silent else "",
+    ]
+    return tuple(one for one in said if one)
 
 
 def _starts(keys: Sequence[Key]) -> NDArray[np.int32]:

@@ -110,7 +110,9 @@ def fit(samples: Sequence[Sample], prior: Numbers) -> Numbers:
 
     def loss(at: Numbers) -> float:
         score = inputs @ at
-        return float(weight @ (np.logaddexp(0.0, score) - right * score) + 0.5 * (at - prior) @ stiff @ (at - prior))
+        return float(
+            weight @ (np.logaddexp(0.0, score) - right * score) + 0.5 * (at - prior) @ stiff @ (at - prior)
+        )
 
     now = prior.copy()
     for _ in range(50):

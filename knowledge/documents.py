@@ -80,7 +80,8 @@ def html_sections(data: bytes) -> tuple[str, list[Section]]:
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     root = soup.find("main") or soup.find("article") or soup.body or soup
     sections: list[Section] = []
-    heading, said = "", []
+    heading = ""
+    said: list[str] = []
     for node in root.find_all(
         ["h1", "h2", "h3", "h4", "p", "li", "pre", "td", "th", "dt", "dd", "blockquote"]
     ):
@@ -129,7 +130,8 @@ def docx_sections(source: Source, data: bytes) -> tuple[str, list[Section]]:
     except (OpcError, PackageNotFoundError, BadZipFile, KeyError, ValueError) as error:
         source.complain(1, f"this Word file cannot be read: {error}")
         return "", []
-    title, heading, said = "", "", []
+    title, heading = "", ""
+    said: list[str] = []
     sections: list[Section] = []
     for block in file.iter_inner_content():
         if isinstance(block, Table):

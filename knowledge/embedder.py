@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from knowledge.engine import Engine, Vectors
 
@@ -27,7 +28,7 @@ _FIRST, _LATER = 0, 1
 class _Job(Generic[T]):
     """Texts to embed and what to do with the vectors, on the model's thread."""
 
-    texts: Sequence[str]
+    texts: Callable[[], Sequence[str]]
     then: Callable[[Vectors], T]
     done: Future[T] = field(default_factory=Future)
     passages: bool = False
@@ -49,9 +50,13 @@ class Embedder:
         self._thread = threading.Thread(target=self._work, name="embed", daemon=True)
         self._thread.start()
 
-    async def ask(self, texts: Sequence[str], then: Callable[[Vectors], T]) -> T:
-        """Embed questions and go on with `then` on the same thread, where the index may be read without locks."""
+    async def ask(self, texts: Callable[[], Sequence[str]], then: Callable[[Vectors], T]) -> T:
+        """Embed questions and go on with `then`; both run on this thread, where the index may be read without locks."""
         return await asyncio.wrap_future(self._put(_FIRST, _Job(texts, then)))
+
+    async def run(self, act: Callable[[], T]) -> T:
+        """Do something on the model's thread."""
+        return await self.ask(tuple, lambda _: act())
 
     def passages(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Vectors:
         """Embed passages from a build's thread, in small runs between which questions are answered."""
@@ -59,7 +64,8 @@ class Embedder:
         order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
         for begin in range(0, len(order), PASSAGES_AT_ONCE):
             rows = order[begin : begin + PASSAGES_AT_ONCE]
-            job = _Job([texts[at] for at in rows], lambda vectors: vectors, passages=True)
+            part = [texts[at] for at in rows]
+            job = _Job(lambda part=part: part, lambda vectors: vectors, passages=True)  # type: ignore[misc]
             out[rows] = self._put(_LATER, job).result()
             if progress:
                 progress(min(begin + PASSAGES_AT_ONCE, len(order)), len(order))
@@ -73,7 +79,7 @@ class Embedder:
             self._recent.clear()
             old.close()
 
-        self._put(_FIRST, _Job([], swap)).result()
+        self._put(_FIRST, _Job(tuple, swap)).result()
 
     def close(self) -> None:
         """Let the running job end and the thread go; what still waits is cancelled."""
@@ -90,11 +96,15 @@ class Embedder:
         return job.done
 
     def _work(self) -> None:
+        with threadpool_limits(limits=1, user_api="blas"):  # two BLAS threads wait for each other longer than they work
+            self._serve()
+
+    def _serve(self) -> None:
         while True:
             priority, _, job = self._queue.get()
             if job is None:
                 break
-            jobs = [job, *self._company(len(job.texts))] if priority == _FIRST else [job]
+            jobs = [job, *self._company()] if priority == _FIRST else [job]
             jobs = [one for one in jobs if one.done.set_running_or_notify_cancel()]
             if jobs:
                 self._run(jobs)
@@ -103,10 +113,10 @@ class Embedder:
             if job is not None:
                 job.done.cancel()
 
-    def _company(self, texts: int) -> list[_Job[object]]:
+    def _company(self) -> list[_Job[object]]:
         """The other questions that wait already, up to what one run takes."""
         found: list[_Job[object]] = []
-        while texts < QUESTIONS_AT_ONCE:
+        while len(found) < QUESTIONS_AT_ONCE:
             try:
                 item = self._queue.get_nowait()
             except queue.Empty:
@@ -115,20 +125,25 @@ class Embedder:
                 self._queue.put(item)
                 break
             found.append(item[2])
-            texts += len(item[2].texts)
         return found
 
     def _run(self, jobs: list[_Job[object]]) -> None:
+        ready: list[tuple[_Job[object], Sequence[str]]] = []
+        for job in jobs:
+            try:
+                ready.append((job, job.texts()))
+            except Exception as error:  # noqa: BLE001 - whoever asked must hear of it; the thread must live on
+                job.done.set_exception(error)
         try:
             if jobs[0].passages:
-                vectors = [self.engine.encode(jobs[0].texts, passages=True)]
+                vectors = [self.engine.encode(texts, passages=True) for _, texts in ready]
             else:
-                vectors = self._questions([job.texts for job in jobs])
-        except Exception as error:  # noqa: BLE001 - whoever asked must hear of it; the thread must live on
-            for job in jobs:
+                vectors = self._questions([texts for _, texts in ready])
+        except Exception as error:  # noqa: BLE001 - as above
+            for job, _ in ready:
                 job.done.set_exception(error)
             return
-        for job, own in zip(jobs, vectors, strict=True):
+        for (job, _), own in zip(ready, vectors, strict=True):
             try:
                 job.done.set_result(job.then(own))
             except Exception as error:  # noqa: BLE001 - as above

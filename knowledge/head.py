@@ -23,7 +23,7 @@ BUCKETS = 4096  # hashed character n-grams
 LATENT = 128  # dimensions that they are projected to
 NGRAM_WEIGHT = 0.5  # beside vectors of length one
 STRENGTH = 20.0  # inverse regularisation; flat between 10 and 30 on the development halves
-FOLDS = 4
+FOLDS = 3
 Matrix = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
@@ -93,7 +93,8 @@ def fit(
     """A head for the topics, and out-of-fold log-probabilities for every example, the background's last."""
     classes, labels = np.unique(np.asarray(topics, dtype=np.int32), return_inverse=True)
     every = [*texts, *background_texts]
-    labels = np.concatenate([labels, np.full(len(background_texts), len(classes))]).astype(np.int32)
+    chat = np.full(len(background_texts), len(classes))
+    targets: Labels = np.concatenate([labels, chat]).astype(np.int32)
     idf, projection = _latent(every)
     inputs = features(np.vstack([vectors, background]), every, idf, projection)
     fold = np.array([zlib.crc32(text.encode()) % FOLDS for text in every])
@@ -101,12 +102,12 @@ def fit(
     starts = []
     for number in range(FOLDS):
         inside = fold != number
-        weights = _train(inputs[inside], labels[inside], len(classes) + 1, None)
+        weights = _train(inputs[inside], targets[inside], len(classes) + 1, None)
         unseen[~inside] = log_softmax(inputs[~inside] @ weights)
         starts.append(weights)
         if progress:
             progress(number + 1, FOLDS + 1)
-    weights = _train(inputs, labels, len(classes) + 1, np.mean(starts, axis=0))
+    weights = _train(inputs, targets, len(classes) + 1, np.mean(starts, axis=0))
     if progress:
         progress(FOLDS + 1, FOLDS + 1)
     return Head(classes.astype(np.int32), weights, idf, projection), unseen
@@ -114,7 +115,7 @@ def fit(
 
 def _latent(texts: Sequence[str]) -> tuple[Matrix, Matrix]:
     """Inverse document frequencies of n-grams, and the projection to their main directions (randomised SVD)."""
-    from scipy.sparse import csr_matrix, diags
+    from scipy.sparse import csr_matrix, diags  # type: ignore[import-untyped]
 
     rows, columns, values = [], [], []
     for row, text in enumerate(texts):
@@ -136,7 +137,7 @@ def _latent(texts: Sequence[str]) -> tuple[Matrix, Matrix]:
 
 def _train(inputs: Matrix, labels: Labels, count: int, start: Matrix | None) -> Matrix:
     """Multinomial logistic regression by L-BFGS; the bias is the last input and is regularised like the rest."""
-    from scipy.optimize import minimize
+    from scipy.optimize import minimize  # type: ignore[import-untyped]
 
     shape = (inputs.shape[1], count)
     own = np.arange(len(labels))
@@ -158,6 +159,6 @@ def _train(inputs: Matrix, labels: Labels, count: int, start: Matrix | None) -> 
         first.ravel().astype(np.float64),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 40, "ftol": 1e-7},
+        options={"maxiter": 30, "ftol": 1e-7},
     )
     return np.asarray(done.x.reshape(shape), dtype=np.float32)

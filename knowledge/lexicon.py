@@ -100,8 +100,8 @@ class Index:
         total = float(self.idf[found].sum() + unknown)
         return scores, covered / total if total > 0 else covered
 
-    def score_without(self, row: int, counts: Mapping[int, int], asked: Sequence[int]) -> tuple[float, float]:
-        """What passage `row` would score and cover if it held only `counts`."""
+    def score_without(self, counts: Mapping[int, int], asked: Sequence[int]) -> tuple[float, float]:
+        """What a passage that held only `counts` would score and cover."""
         length = sum(counts.values())
         saturation = K1 * (1 - B + B * length / max(float(self.lengths.mean()), 1.0))
         score = covered = 0.0
@@ -153,6 +153,8 @@ def count(texts: Iterable[str]) -> tuple[Counter[int], Counter[int]]:
     return single, double
 
 
-def forget_hashes() -> None:
-    """Drop the memory of stems after a build."""
-    _stem.cache_clear()
+def stems_known(index: Index, word: str, among: NDArray[np.bool_]) -> bool:
+    """Whether any of the passages of `among` holds a word."""
+    for at in index.find([_hash(_stem(word))]):
+        return bool(among[index.rows[index.start[at] : index.start[at + 1]]].any())
+    return False

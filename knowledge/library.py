@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -12,13 +13,15 @@ from knowledge import models
 from knowledge.build import Order, build
 from knowledge.embedder import Embedder
 from knowledge.engine import Engine, Vectors
+from knowledge.languages import Languages
 from knowledge.passage import PUBLIC, Built, Found, Hit, KnowledgeError, Scope, SnapshotInfo
 from knowledge.pointer import Pointer
-from knowledge.searching import Asked, Searcher
+from knowledge.searching import Asked, Asking, Searcher
 from knowledge.snapshot import Snapshot
 
 __all__ = ["Built", "Found", "Hit", "KnowledgeError", "Library", "Scope", "SnapshotInfo"]
 Progress = Callable[[str, int, int], None]
+EVERYBODY = Scope()
 OPENED = 4  # snapshots kept open: the one in use, the one before, a preview, a replay
 
 
@@ -45,6 +48,7 @@ class Library:
         self._pointer = Pointer(home)
         self._embedder: Embedder | None = None
         self._identity = ("", "")
+        self._languages = Languages()
         self._current: Searcher | None = None
         self._opened: OrderedDict[str, Searcher] = OrderedDict()
         self._building = asyncio.Lock()
@@ -82,6 +86,7 @@ class Library:
                 workers=self._workers,
                 max_wrong=self._max_wrong,
                 max_file_bytes=self._max_file_bytes,
+                today=now or date.today(),  # noqa: DTZ011 - as in _ask
                 in_use=self._current.snapshot.versions_by_topic() if self._current else {},
             )
             return await asyncio.to_thread(build, order, embedder, progress)
@@ -105,7 +110,7 @@ class Library:
         return searcher.snapshot.info
 
     async def search(
-        self, question: str, scope: Scope = Scope(), *, k: int = 8, now: date | None = None
+        self, question: str, scope: Scope = EVERYBODY, *, k: int = 8, now: date | None = None
     ) -> Found:
         """What the snapshot in use knows about a question, for this scope, on this day."""
         while True:
@@ -119,7 +124,13 @@ class Library:
                 return found
 
     async def search_in(
-        self, snapshot_id: str, question: str, scope: Scope = Scope(), *, k: int = 8, now: date | None = None
+        self,
+        snapshot_id: str,
+        question: str,
+        scope: Scope = EVERYBODY,
+        *,
+        k: int = 8,
+        now: date | None = None,
     ) -> Found:
         """The same in a named snapshot: to preview a reload, or to reproduce an answer."""
         return await self._ask(await self._searcher(snapshot_id), question, scope, k, now)
@@ -127,7 +138,7 @@ class Library:
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Rows of length one for texts, from the same thread and batches as questions."""
         embedder = await self._engine()
-        return await embedder.ask(list(texts), lambda vectors: vectors)
+        return await embedder.ask(lambda: list(texts), lambda vectors: vectors)
 
     def versions(self) -> Mapping[str, str]:
         """Topic -> version, in the snapshot in use."""
@@ -155,9 +166,13 @@ class Library:
         self._current = None
 
     async def _ask(self, searcher: Searcher, question: str, scope: Scope, k: int, now: date | None) -> Found:
+        started = time.perf_counter()
         embedder = await self._engine()
-        asked = Asked(question, scope, k, now or date.today())  # noqa: DTZ011 - a validity date is a calendar day
-        return await embedder.ask(searcher.texts(asked), lambda vectors: searcher.search(asked, vectors))
+        known = searcher.snapshot.info.languages
+        language = scope.language or await self._languages.detect(question, known)
+        day = now or date.today()  # noqa: DTZ011 - a validity date is a calendar day where the team lives
+        asking = Asking(searcher, Asked(question, scope, language, k, day, started))
+        return await embedder.ask(asking.texts, asking.answer)
 
     async def _engine(self) -> Embedder:
         async with self._loading:
@@ -178,10 +193,10 @@ class Library:
         if not (folder / "meta.json").exists():
             raise KnowledgeError(f"there is no snapshot {snapshot_id!r}")
         embedder = await self._engine()
-        searcher = await embedder.ask([], lambda _: Searcher(Snapshot(folder), embedder.engine))
+        searcher = await embedder.run(lambda: Searcher(Snapshot(folder), embedder.engine))
         self._opened[snapshot_id] = searcher
         while len(self._opened) > OPENED:
             stale = next(key for key, one in self._opened.items() if one is not self._current)
             closing = self._opened.pop(stale)
-            await embedder.ask([], lambda _: closing.snapshot.close())
+            await embedder.run(closing.snapshot.close)
         return searcher

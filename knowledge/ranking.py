@@ -15,9 +15,16 @@ Scores = NDArray[np.float32]
 Numbers = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
-# How much each kind of evidence counts, in units of cosine. Chosen on the development halves (docs/knowledge.md) from
-# a coarse grid; the ranking is flat around them, which is why they are round numbers.
-WEIGHTS: Mapping[str, float] = {"meaning": 1.0, "words": 0.5, "covered": 0.25, "phrases": 0.25, "head": 0.7}
+# How much each kind of evidence counts, in units of cosine: without a head, and where a head knows every topic. Chosen
+# on the development halves (docs/knowledge.md) from coarse grids; the ranking is flat around them, hence round numbers.
+WEIGHTS: Mapping[str, tuple[float, float]] = {
+    "meaning": (1.0, 1.0),
+    "words": (0.5, 0.1),
+    "covered": (0.25, 0.05),
+    "phrases": (0.25, 0.05),
+    "head": (0.7, 1.4),
+}
+NEVER = -99.0  # the log-probability of a topic that the head does not know
 HEAD_FLOOR = 7.0  # a log-probability below minus this is no evidence at all
 
 
@@ -58,12 +65,14 @@ def gather(
     heads = np.zeros(len(meaning), dtype=np.float32)
     if head is not None:
         heads = np.clip(1.0 + head[place.passage_topic] / HEAD_FLOOR, 0.0, 1.0).astype(np.float32)
+    share = 0.0 if head is None else float((head > NEVER).mean())
+    weight = {name: plain + (rich - plain) * share for name, (plain, rich) in WEIGHTS.items()}
     score = (
-        WEIGHTS["meaning"] * meaning
-        + WEIGHTS["words"] * _relative(words)
-        + WEIGHTS["covered"] * covered
-        + WEIGHTS["phrases"] * _relative(phrases)
-        + WEIGHTS["head"] * heads
+        weight["meaning"] * meaning
+        + weight["words"] * _relative(words)
+        + weight["covered"] * covered
+        + weight["phrases"] * _relative(phrases)
+        + weight["head"] * heads
     ).astype(np.float32)
     return Evidence(
         meaning, words, covered, phrases, heads, np.where(allowed, score, -np.inf).astype(np.float32)

@@ -18,7 +18,7 @@ from knowledge.engine import Vectors
 from knowledge.head import Matrix
 from knowledge.lexicon import Lexicon, count, terms_of
 from knowledge.passage import Passage, Topic
-from knowledge.ranking import Numbers, Scores, features, gather, lexical_of, order_of
+from knowledge.ranking import NEVER, Numbers, Scores, features, gather, lexical_of, order_of
 
 OWN_AT_MOST = 400
 ABSENT_SHARE, CHAT_SHARE = 0.10, 0.06  # of all questions: about what support channels see
@@ -150,8 +150,8 @@ def _lexical_without(stage: Stage, line: Line) -> tuple[Scores, Scores, Scores]:
     texts = [text for text in texts_of(stage.topics[passage.topic], passage) if text != line.text]
     single, double = count(texts)
     at = line.passage
-    words[at], covered[at] = stage.lexicon.words.score_without(at, single, terms.words)
-    phrases[at] = stage.lexicon.pairs.score_without(at, double, terms.pairs)[0]
+    words[at], covered[at] = stage.lexicon.words.score_without(single, terms.words)
+    phrases[at] = stage.lexicon.pairs.score_without(double, terms.pairs)[0]
     return words, covered, phrases
 
 
@@ -169,6 +169,6 @@ def _topic_row(stage: Stage, row: Matrix | None) -> Scores | None:
 
 
 def spread(row: Matrix, classes: Numbers, topics: int) -> Scores:
-    full = np.full(topics, -30.0, dtype=np.float32)
+    full = np.full(topics, NEVER, dtype=np.float32)
     full[classes] = row[:-1]
     return full

@@ -41,6 +41,10 @@ class Gate:
             mask[at] &= valid_on(self._topics[at].valid_from, self._topics[at].valid_to, today)
         return mask
 
+    def has(self, topic: str, mask: Mask) -> bool:
+        """Whether a topic of this id is among those of `mask`."""
+        return any(mask[at] for at in self._siblings.get(topic, ()))
+
     def narrowed(self, mask: Mask, scope: Scope, language: str) -> Mask:
         """Of the allowed topics, those of the scope's tags and language, where there are any."""
         wanted = {_plain(tag) for tag in scope.tags} & self._every_tag

@@ -10,24 +10,32 @@ from datetime import date
 import numpy as np
 
 from knowledge.engine import Engine, Vectors
+from knowledge.lexicon import stems_known, terms_of
 from knowledge.passage import Found, Hit, Scope
-from knowledge.lexicon import terms_of
 from knowledge.ranking import Evidence, features, gather, lexical_of, order_of
 from knowledge.rehearsal import spread
 from knowledge.scope import Gate, Mask
 from knowledge.snapshot import Snapshot
+from knowledge.spelling import Speller
+from knowledge.tokens import is_follow_up
+from knowledge.why import explain
 
 SHOWN = ("meaning", "words", "covered", "phrases", "head")
 RIVALS = 20  # passages looked at to find the best of another topic
+QUESTION_AT_MOST = 2000  # characters: what comes after is a pasted log
 _LINK = re.compile(r"https?://[^\s<>()\[\]\"'`]+[^\s<>()\[\]\"'`.,;:!?]")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
+    """A question with everything that its answer may depend on."""
+
     question: str
     scope: Scope
+    language: str
     k: int
     today: date
+    started: float
 
 
 class Searcher:
@@ -35,34 +43,20 @@ class Searcher:
 
     def __init__(self, snapshot: Snapshot, engine: Engine) -> None:
         self.snapshot = snapshot
-        self._engine = engine
         self._gate = Gate(snapshot.topics)
+        self._speller = Speller(snapshot.vocabulary, engine.knows)
 
-    def texts(self, asked: Asked) -> list[str]:
-        """What must be embedded for this question."""
-        return [asked.question]
+    def mask(self, asked: Asked) -> Mask:
+        allowed = self._gate.allowed(asked.scope, asked.today)
+        return self._gate.narrowed(allowed, asked.scope, asked.language)
 
-    def search(self, asked: Asked, vectors: Vectors) -> Found:
-        started = time.perf_counter()
-        mask = self._gate.narrowed(
-            self._gate.allowed(asked.scope, asked.today), asked.scope, asked.scope.language
-        )
-        evidence = self._evidence(asked.question, vectors[0], mask)
-        hits = self._hits(evidence, asked)
-        calibration = self.snapshot.calibration
-        return Found(
-            snapshot=self.snapshot.info.id,
-            hits=hits,
-            language=asked.scope.language,
-            repaired="",
-            confidence=hits[0].confidence if hits else 0.0,
-            threshold_answer=calibration.threshold_answer,
-            threshold_clarify=calibration.threshold_clarify,
-            timings_ms={"search": (time.perf_counter() - started) * 1000},
-            why=(),
-        )
+    def repaired(self, question: str, mask: Mask) -> str:
+        """The question with this knowledge's own words spelt as it spells them, as far as they may be seen."""
+        open_passages = mask[self.snapshot.passage_topic]
+        index = self.snapshot.lexicon.words
+        return self._speller.repair(question, lambda word: stems_known(index, word, open_passages))
 
-    def _evidence(self, question: str, vector: Vectors, mask: Mask) -> Evidence:
+    def evidence(self, question: str, vector: Vectors, mask: Mask) -> Evidence:
         snapshot = self.snapshot
         similar = np.asarray(snapshot.vectors @ vector, dtype=np.float32)
         head = None
@@ -72,18 +66,18 @@ class Searcher:
         lexical = lexical_of(snapshot.lexicon, terms_of(question))
         return gather(snapshot, similar, lexical, head, mask[snapshot.passage_topic])
 
-    def _hits(self, evidence: Evidence, asked: Asked) -> tuple[Hit, ...]:
-        order = order_of(evidence, max(asked.k, RIVALS))
+    def hits(self, evidence: Evidence, k: int, mask: Mask) -> tuple[Hit, ...]:
+        order = order_of(evidence, max(k, RIVALS))
         hits: list[Hit] = []
-        for at in order[: asked.k]:
+        for at in order[:k]:
             basis = features(evidence, self.snapshot.passage_topic, int(at), order)
             confidence = self.snapshot.calibration.probability(basis)
             if hits:  # what is not first is at most as likely as what the first leaves over
                 confidence = min(confidence, 1.0 - hits[0].confidence)
-            hits.append(self._hit(int(at), evidence, round(confidence, 4)))
+            hits.append(self._hit(int(at), evidence, round(confidence, 4), mask))
         return tuple(hits)
 
-    def _hit(self, at: int, evidence: Evidence, confidence: float) -> Hit:
+    def _hit(self, at: int, evidence: Evidence, confidence: float, mask: Mask) -> Hit:
         passage = self.snapshot.words.passage(at)
         topic = self.snapshot.topics[passage.topic]
         return Hit(
@@ -106,8 +100,64 @@ class Searcher:
             valid_from=topic.valid_from,
             valid_to=topic.valid_to,
             language=topic.language,
-            related=topic.related,
+            related=tuple(other for other in topic.related if self._gate.has(other, mask)),
             links=tuple(dict.fromkeys(_LINK.findall(passage.text))),
             kind=topic.kind,
             evidence={name: round(float(getattr(evidence, name)[at]), 4) for name in SHOWN},
+        )
+
+
+class Asking:
+    """One question on its way: first the texts to embed, then the answer from their vectors."""
+
+    def __init__(self, searcher: Searcher, asked: Asked) -> None:
+        self._searcher = searcher
+        self._asked = asked
+        self._texts: list[str] = []
+        self._repaired = ""
+        self._began = self._ready = 0.0
+
+    def texts(self) -> list[str]:
+        """The question, repaired; and read together with the one before, where it seems to lean on that."""
+        self._began = time.perf_counter()
+        asked = self._asked
+        self._mask = self._searcher.mask(asked)
+        question = asked.question.strip()[:QUESTION_AT_MOST]
+        fixed = self._searcher.repaired(question, self._mask) if question else ""
+        self._repaired = fixed if fixed != question else ""
+        self._texts = [fixed] if fixed else []
+        if fixed and asked.scope.previous and is_follow_up(question):
+            self._texts.append(f"{asked.scope.previous.strip()[:QUESTION_AT_MOST]} {fixed}")
+        self._ready = time.perf_counter()
+        return self._texts
+
+    def answer(self, vectors: Vectors) -> Found:
+        embedded = time.perf_counter()
+        readings = [
+            self._searcher.hits(self._searcher.evidence(text, vector, self._mask), self._asked.k, self._mask)
+            for text, vector in zip(self._texts, vectors, strict=True)
+        ]
+        best = max(
+            range(len(readings)),
+            key=lambda at: readings[at][0].confidence if readings[at] else 0.0,
+            default=-1,
+        )
+        hits = readings[best] if best >= 0 else ()
+        calibration = self._searcher.snapshot.calibration
+        done = time.perf_counter()
+        return Found(
+            snapshot=self._searcher.snapshot.info.id,
+            hits=hits,
+            language=self._asked.language,
+            repaired=self._repaired,
+            confidence=hits[0].confidence if hits else 0.0,
+            threshold_answer=calibration.threshold_answer,
+            threshold_clarify=calibration.threshold_clarify,
+            timings_ms={
+                "wait": round((self._began - self._asked.started) * 1000, 3),
+                "prepare": round((self._ready - self._began) * 1000, 3),
+                "embed": round((embedded - self._ready) * 1000, 3),
+                "search": round((done - embedded) * 1000, 3),
+            },
+            why=explain(hits, calibration, repaired=self._repaired, together=best == 1),
         )

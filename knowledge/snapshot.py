@@ -118,7 +118,7 @@ class Snapshot:
         self.versions = [version_of(topic) for topic in self.topics]
         rows = self.words.passage_topics()
         self.passage_topic: Numbers = np.array([row[0] for row in rows], dtype=np.int32)
-        self.vectors: Vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        self.vectors: Vectors = np.load(folder / "vectors.npy", mmap_mode="r").view(np.ndarray)
         with np.load(folder / "keys.npz", allow_pickle=False) as keys:
             self.key_start: Numbers = keys["start"]
         with np.load(folder / "lexicon.npz", allow_pickle=False) as kept:

@@ -104,7 +104,7 @@ class VectorCache:
         for begin in range(0, len(hashes), 500):
             part = hashes[begin : begin + 500]
             marks = ",".join("?" * len(part))
-            rows = self._raw.execute(f"select hash, vector from vectors where hash in ({marks})", part)  # noqa: S608
+            rows = self._raw.execute(f"select hash, vector from vectors where hash in ({marks})", part)
             found.update((bytes(key), np.frombuffer(value, dtype=np.float32)) for key, value in rows)
         return found
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import yaml
@@ -25,7 +27,7 @@ PLAIN_KEYS = {
     **{key.replace("_", " "): key for key in KEYS if key not in ("title", "question", "kind")},
 }
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)(?:\r?\n)?^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
-_PLAIN_START = re.compile(r"^(?:#+\s*)?\**topic\**\s*:", re.I | re.MULTILINE)
+_PLAIN_START = re.compile(r"^(?:#+\s*)?\**topic\**\s*:", re.IGNORECASE | re.MULTILINE)
 _PLAIN_LINE = re.compile(r"^(?:#+\s*)?\**([A-Za-z][A-Za-z _]{1,24}?)\**\s*:\**\s*(.*)$")
 _LANGUAGE_SUFFIX = re.compile(r"\.([a-z]{2})$")
 _LINK_TARGET = re.compile(r"(?:channel:|role:|[#@])?(.+)")
@@ -120,17 +122,20 @@ def plain_topics(source: Source, text: str) -> list[Topic]:
     """The topics of a file in the plain form `Topic: … / Approved answer: … / Escalate when: - …`."""
     starts = [found.start() for found in _PLAIN_START.finditer(text)] + [len(text)]
     topics = []
-    for begin, end in zip(starts, starts[1:], strict=False):
+    for begin, end in pairwise(starts):
         first_line = text.count("\n", 0, begin) + 1
         fields, body, lines = _plain_fields(text[begin:end].split("\n"), first_line)
         if len(starts) > 2:  # noqa: PLR2004 - several topics share one path
             fields.setdefault("id", f"{source.default_id}#{slug(str(fields.get('title', '')))}")
-        topic = make_topic(
-            source, fields, body, lambda key, at=lines, first=first_line: at.get(key, first), first_line
-        )
+        line_of = partial(_line_in, lines, first_line)
+        topic = make_topic(source, fields, body, line_of, first_line)
         if topic:
             topics.append(topic)
     return topics
+
+
+def _line_in(lines: Mapping[str, int], otherwise: int, key: str) -> int:
+    return lines.get(key, otherwise)
 
 
 def _plain_fields(lines: list[str], first_line: int) -> tuple[dict[str, Any], str, dict[str, int]]:
