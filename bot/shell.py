@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -176,24 +176,14 @@ def report(
 @typer_app.command()
 def backup(target: Path, config: ConfigFile = None) -> int:
     """Write a consistent copy of the database, while the bot runs or not."""
-    import sqlite3
-
-    from bot.writer import StorageError
-    from bot.writer import backup as copy
+    from bot.writer import copy_database
 
     source = configured(config).bot.data_dir / "firstline.db"
-    if not source.exists():
-        raise StorageError(f"{source}: there is no database yet; nothing to back up")
     if target.is_dir():
-        target = target / f"firstline-{out.moment(source.stat().st_mtime)[:10]}.db"
+        target /= f"firstline-{datetime.now(UTC):%Y-%m-%d-%H%M%S}.db"
     if target.exists():
         raise typer.BadParameter(f"{target} exists; backups never overwrite", param_hint="TARGET")
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        part = Path(folder) / "part.db"
-        connection = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
-        copy(connection, part)
-        connection.close()
-        part.replace(target)
+    copy_database(source, target)
     out.say(f"{target}: {target.stat().st_size} bytes")
     return 0
 

@@ -249,6 +249,20 @@ def look(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def copy_database(source: Path, target: Path) -> None:
+    """Back a database up, while a process writes to it or not; the target appears when it is complete."""
+    if not source.exists():
+        raise StorageError(f"{source}: there is no database yet; nothing to back up")
+    part = target.with_name(target.name + ".part")
+    try:
+        with contextlib.closing(look(source)) as connection:
+            backup(connection, part)
+        part.replace(target)
+    except (OSError, sqlite3.Error) as error:
+        part.unlink(missing_ok=True)
+        raise StorageError(f"{target}: the backup could not be written ({error})") from error
+
+
 def backup(connection: sqlite3.Connection, target: Path) -> None:
     """A consistent copy, taken while others read and write."""
     with contextlib.closing(sqlite3.connect(target)) as copy:
