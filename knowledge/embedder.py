@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from knowledge.engine import Engine, Vectors
 
@@ -96,7 +96,9 @@ class Embedder:
         return job.done
 
     def _work(self) -> None:
-        with threadpool_limits(limits=1, user_api="blas"):  # two BLAS threads wait for each other longer than they work
+        with threadpool_limits(
+            limits=1, user_api="blas"
+        ):  # two BLAS threads wait for each other longer than they work
             self._serve()
 
     def _serve(self) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from knowledge import models
 from knowledge.build import Order, build
+from knowledge.confidence import Calibration
 from knowledge.embedder import Embedder
 from knowledge.engine import Engine, Vectors
 from knowledge.languages import Languages
-from knowledge.passage import PUBLIC, Built, Found, Hit, KnowledgeError, Scope, SnapshotInfo
+from knowledge.passage import PUBLIC, Built, Found, Hit, KnowledgeError, Scope, SnapshotInfo, Topic
 from knowledge.pointer import Pointer
 from knowledge.searching import Asked, Asking, Searcher
 from knowledge.snapshot import Snapshot
@@ -139,6 +140,16 @@ class Library:
         """Rows of length one for texts, from the same thread and batches as questions."""
         embedder = await self._engine()
         return await embedder.ask(lambda: list(texts), lambda vectors: vectors)
+
+    def topics(self) -> Sequence[Topic]:
+        """Every topic of the snapshot in use, for lint, audit and statistics; not for answers: it minds no audience."""
+        return tuple(self._current.snapshot.topics) if self._current else ()
+
+    def calibration(self) -> Calibration:
+        """How the snapshot in use turns evidence into confidence, with its rehearsal."""
+        if self._current is None:
+            raise KnowledgeError("no knowledge is loaded yet: build and activate a snapshot first")
+        return self._current.snapshot.calibration
 
     def versions(self) -> Mapping[str, str]:
         """Topic -> version, in the snapshot in use."""

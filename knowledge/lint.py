@@ -1,0 +1,192 @@
+"""What a careful colleague would say about a knowledge folder: findings, worst first. None of them stops a build."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Literal
+
+import numpy as np
+
+from knowledge.engine import Vectors
+from knowledge.passage import LEVELS, Complaint, SnapshotInfo, Topic, valid_on
+from knowledge.tokens import words
+
+STALE_DAYS = 180
+SAME, OVERLAPPING = 0.93, 0.85  # cosines of two topics' questions
+LONG_ANSWER = 1800  # characters: what one chat message carries comfortably
+AT_MOST = 50  # overlapping pairs that are told
+Severity = Literal["problem", "warning", "hint"]
+_ORDER: Mapping[str, int] = {"problem": 0, "warning": 1, "hint": 2}
+_NUMBER = re.compile(
+    r"\d+(?:[.,]\d+)?\s*(?:%|€|\$|eur|usd|days?|hours?|minutes?|weeks?|months?|years?|gb|mb|users?|seats?)",
+    re.IGNORECASE,
+)
+_ACTION = re.compile(
+    r"^(add|allow|apply|back|buy|can|cancel|change|check|choose|close|configure|connect|contact|create|deactivate|delete|"
+    r"disable|do|does|download|edit|enable|export|find|fix|get|how|import|install|integrate|invite|is|are|join|link|log|"
+    r"manage|merge|migrate|move|open|order|pay|pause|recover|remove|rename|renew|report|request|reset|restore|revoke|"
+    r"rotate|run|schedule|see|send|set|setup|share|sign|start|stop|switch|sync|transfer|troubleshoot|turn|uninstall|"
+    r"unlock|update|upgrade|upload|use|verify|view|what|when|where|which|who|why|will|wie|was|wo|wann|warum|kann)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One remark on one topic; `other` names the topic that it collides with."""
+
+    rule: str
+    severity: Severity
+    topic: str
+    path: str
+    line: int
+    message: str
+    other: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.message} [{self.rule}]"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def lint(topics: Sequence[Topic], *, today: date, stale_days: int = STALE_DAYS) -> tuple[Finding, ...]:
+    """What can be said of topics one by one and by their names, without a model."""
+    found: list[Finding] = []
+    ids = {topic.id for topic in topics}
+    for topic in topics:
+        found += _of_topic(topic, today, stale_days, ids)
+    found += _unused_levels(topics)
+    return _sorted(found)
+
+
+async def audit(
+    topics: Sequence[Topic],
+    embed: Callable[[Sequence[str]], Any],
+    *,
+    today: date,
+    stale_days: int = STALE_DAYS,
+    used: Mapping[str, int] | None = None,
+) -> tuple[Finding, ...]:
+    """The same, plus what needs meaning: topics that overlap or contradict each other; and, where `used` says how
+    often each topic answered, those that never did. `embed` is `Library.embed`."""
+    found = list(lint(topics, today=today, stale_days=stale_days))
+    texts = [topic.questions[0] if topic.questions else topic.title for topic in topics]
+    if topics:
+        found += _overlaps(topics, await embed(texts))
+    if used is not None:
+        found += [
+            _finding("unused", "hint", topic, "never answered anybody in the time looked at")
+            for topic in topics
+            if not used.get(topic.id)
+        ]
+    return _sorted(found)
+
+
+def of_complaints(complaints: Iterable[Complaint]) -> tuple[Finding, ...]:
+    """A build's complaints as findings, so that one table shows both."""
+    return tuple(Finding("unreadable", "problem", "", one.path, one.line, one.message) for one in complaints)
+
+
+def summary(info: SnapshotInfo, findings: Sequence[Finding]) -> dict[str, Any]:
+    """A folder's health in a few numbers."""
+    counts: dict[str, int] = {}
+    for finding in findings:
+        counts[finding.rule] = counts.get(finding.rule, 0) + 1
+    return {"snapshot": info.id, "topics": info.topics, "findings": len(findings), "by_rule": counts}
+
+
+def _of_topic(topic: Topic, today: date, stale_days: int, ids: set[str]) -> Iterator[Finding]:
+    if topic.kind != "document":
+        if not topic.owner:
+            yield _finding("ownerless", "warning", topic, "nobody owns this topic: add `owner:`")
+        if not topic.reviewed:
+            yield _finding("unreviewed", "hint", topic, "never reviewed: add `reviewed:` with a date")
+        if not (topic.title.rstrip().endswith("?") or _ACTION.match(topic.title.strip())):
+            yield _finding(
+                "title", "hint", topic, f"the title “{topic.title[:60]}” is neither a question nor an action"
+            )
+        if not topic.questions:
+            yield _finding(
+                "no-questions", "warning", topic, "no example questions: confidence stays low without them"
+            )
+    if topic.reviewed and (today - date.fromisoformat(topic.reviewed)).days > stale_days:
+        yield _finding(
+            "stale", "warning", topic, f"last reviewed {topic.reviewed}, over {stale_days} days ago"
+        )
+    if topic.reviewed > today.isoformat():
+        yield _finding(
+            "reviewed-later", "problem", topic, f"reviewed on {topic.reviewed}, which is in the future"
+        )
+    if topic.valid_to and not valid_on("", topic.valid_to, today):
+        yield _finding("expired", "warning", topic, f"not valid since {topic.valid_to}: delete or renew it")
+    if topic.level == "answer" and topic.kind == "topic" and len(topic.body) > LONG_ANSWER:
+        yield _finding(
+            "long", "hint", topic, f"{len(topic.body)} characters are more than one message carries well"
+        )
+    for other in topic.related:
+        if other not in ids:
+            yield _finding("dangling", "problem", topic, f"related topic `{other}` does not exist")
+
+
+def _unused_levels(topics: Sequence[Topic]) -> Iterator[Finding]:
+    used = {topic.level for topic in topics}
+    missing = [level for level in LEVELS if level not in used]
+    if topics and missing:
+        message = f"no topic has the level {', '.join(missing)}: is nothing here for a person to decide?"
+        yield Finding("unused-level", "hint", "", "knowledge", 0, message)
+
+
+def _overlaps(topics: Sequence[Topic], vectors: Vectors) -> list[Finding]:
+    """Pairs of topics that answer the same question, and among them those that name different numbers."""
+    close = vectors @ vectors.T
+    close[np.tril_indices(len(topics))] = 0.0
+    pairs = np.argwhere(close >= OVERLAPPING)
+    ranked = sorted(pairs.tolist(), key=lambda pair: -float(close[pair[0], pair[1]]))
+    found: list[Finding] = []
+    for one, two in ranked:
+        if len(found) >= AT_MOST:
+            break
+        first, second = topics[one], topics[two]
+        if (
+            first.id == second.id
+            or not set(first.audience) & set(second.audience)
+            or first.language != second.language
+        ):
+            continue
+        likeness = float(close[one, two])
+        where = f"`{second.id}` ({second.path})"
+        mine, theirs = _numbers(first), _numbers(second)
+        if likeness >= SAME and words(first.body) == words(second.body):
+            found.append(_finding("duplicate", "problem", first, f"says the same as {where}", second.id))
+        elif mine and theirs and not mine & theirs:
+            message = f"may contradict {where}: {', '.join(sorted(mine)[:3])} here, {', '.join(sorted(theirs)[:3])} there"
+            found.append(_finding("contradiction", "problem", first, message, second.id))
+        else:
+            found.append(
+                _finding(
+                    "overlap",
+                    "warning",
+                    first,
+                    f"{likeness:.0%} like {where}: customers get either",
+                    second.id,
+                )
+            )
+    return found
+
+
+def _numbers(topic: Topic) -> set[str]:
+    return {re.sub(r"\s+", " ", found.group().lower()).rstrip("s") for found in _NUMBER.finditer(topic.body)}
+
+
+def _finding(rule: str, severity: Severity, topic: Topic, message: str, other: str = "") -> Finding:
+    return Finding(rule, severity, topic.id, topic.path, topic.line, message, other)
+
+
+def _sorted(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(
+        sorted(found, key=lambda one: (_ORDER[one.severity], one.rule, one.path, one.line, one.other))
+    )
