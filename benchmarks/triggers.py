@@ -134,7 +134,7 @@ def model(home: Path):
     from knowledge import models
 
     _, content = models.identify("")
-    engine = models.load("", content, home, variant="fp32", threads=1, workers=1)
+    engine = models.load("", content, home, threads=1, workers=1)
 
     async def embed(texts: Sequence[str]) -> Vectors:
         return engine.encode(list(texts))

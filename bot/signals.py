@@ -7,17 +7,18 @@ fraction of a second, on the data file alone. When the embedder fails, words alo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import structlog
 
+from bot import detectors
+from bot.detectors import Detector, Vectors
 from handoff import phrases, sentiment, triggers
 from handoff.model import Fired
 
-Vectors = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Awaitable[Vectors]]
 
 BATCH = 32
@@ -26,10 +27,6 @@ PART_CHARACTERS = 400
 SHORTEST_PART = 12  # "Yes." has no meaning of its own
 BOUNDARY_SIMILARITY = 0.62  # a topic's own line, which has no counter-examples
 BOUNDARY_LEAD = 0.05  # and how much nearer it must be than every ordinary question
-RIDGE = 2.0
-FOREIGN_WEIGHT = 0.3  # of other triggers' examples: some of them are both
-NEAREST_SHARE = 0.8  # how much the nearest example counts beside the line
-QUIET = 0.995  # the share of ordinary texts that scores 0 or less
 
 log = structlog.get_logger("signals")
 
@@ -41,34 +38,6 @@ class Signal:
     fired: tuple[Fired, ...] = ()
     sentiment: str = "neutral"
     urgency: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Detector:
-    """One trigger in the space of the vectors. Scores are 0 where nearly all ordinary texts end; 1 is one standard
-    deviation of theirs further."""
-
-    name: str
-    threshold: float
-    line: Vectors
-    offset: float
-    examples: tuple[str, ...]
-    near: Vectors
-    far: Vectors
-    zero: float
-    one: float
-
-    def scores(self, vectors: Vectors) -> npt.NDArray[np.float64]:
-        raw = vectors @ self.line + self.offset + NEAREST_SHARE * self.lead(vectors)
-        return np.asarray((raw - self.zero) / (self.one - self.zero), dtype=np.float64)
-
-    def lead(self, vectors: Vectors) -> Vectors:
-        """How much nearer the nearest example is than the nearest text that is none."""
-        return np.asarray((vectors @ self.near.T).max(1) - (vectors @ self.far.T).max(1), dtype=np.float32)
-
-    def nearest(self, vector: Vectors) -> tuple[str, float]:
-        similar = self.near @ vector
-        return self.examples[int(similar.argmax())], float(similar.max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +75,10 @@ class Signals:
         try:
             if not self._detectors:
                 catalogue = triggers.catalogue()
-                texts = _distinct(catalogue)
+                texts = detectors.every_text(catalogue)
                 vectors = dict(zip(texts, await self._many(texts), strict=True))
                 self._ordinary = np.stack([vectors[t] for t in catalogue.background])
-                self._detectors = tuple(_fitted(catalogue, vectors))
+                self._detectors = await asyncio.to_thread(detectors.fit, catalogue, vectors)
             if lines:
                 known = await self._many([triggers.words_of(line) for _, line in lines])
                 made = [_boundary(*line, vector) for line, vector in zip(lines, known, strict=True)]
@@ -209,66 +178,3 @@ def _boundary(topic: str, line: str, vector: Vectors | None) -> Boundary:
 
 def _said(boundary: Boundary) -> Fired:
     return Fired("topic", f"says the words of “{boundary.line}”", 1.0, boundary.topic)
-
-
-# --- fitting ----------------------------------------------------------------------------------------------------
-
-
-def _distinct(catalogue: triggers.Catalogue) -> list[str]:
-    every = list(catalogue.background)
-    for trigger in catalogue.triggers:
-        every += [*trigger.examples, *trigger.counter_examples]
-    return list(dict.fromkeys(every))
-
-
-def _fitted(catalogue: triggers.Catalogue, vectors: Mapping[str, Vectors]) -> list[Detector]:
-    texts = list(vectors)
-    matrix = np.stack([vectors[t] for t in texts]).astype(np.float64)
-    background = set(catalogue.background)
-    foreign = {e for t in catalogue.triggers for e in t.examples}
-    made = []
-    for trigger in catalogue.triggers:
-        positive = np.array([t in trigger.examples for t in texts])
-        counter = np.array([t in trigger.counter_examples for t in texts])
-        near_by = np.array([t in foreign and t not in background for t in texts])
-        weights = np.where(near_by & ~counter, FOREIGN_WEIGHT, 1.0) * np.where(counter, 2.0, 1.0)
-        weights[positive] = 0.5 * weights[~positive].sum() / positive.sum()
-        made.append(_detector(trigger, texts, matrix, positive, weights, ~near_by | counter))
-    return made
-
-
-def _detector(
-    trigger: triggers.Trigger,
-    texts: Sequence[str],
-    matrix: npt.NDArray[np.float64],
-    positive: npt.NDArray[np.bool_],
-    weights: npt.NDArray[np.float64],
-    ordinary: npt.NDArray[np.bool_],
-) -> Detector:
-    """Weighted ridge regression on ±1; its scores are set by leaving each text out in turn, in closed form."""
-    with_one = np.hstack([matrix, np.ones((len(matrix), 1))])
-    target = np.where(positive, 1.0, -1.0)
-    weighted = with_one * weights[:, None]
-    penalty = RIDGE * np.eye(with_one.shape[1])
-    penalty[-1, -1] = 1e-6
-    inverse = np.linalg.inv(with_one.T @ weighted + penalty)
-    solution = inverse @ (weighted.T @ target)
-    leverage = np.einsum("ij,jk,ik->i", weighted, inverse, with_one)
-    left_out = (with_one @ solution - leverage * target) / np.maximum(1 - leverage, 1e-6)
-    far = ordinary & ~positive
-    similar = matrix @ matrix.T
-    np.fill_diagonal(similar, -1.0)
-    raw = left_out + NEAREST_SHARE * (similar[:, positive].max(1) - similar[:, far].max(1))
-    zero = float(np.quantile(raw[far], QUIET))
-    one = zero + float(raw[far].std())
-    return Detector(
-        name=trigger.name,
-        threshold=trigger.threshold,
-        line=solution[:-1].astype(np.float32),
-        offset=float(solution[-1]),
-        examples=tuple(text for text, yes in zip(texts, positive, strict=True) if yes),
-        near=matrix[positive].astype(np.float32),
-        far=matrix[far].astype(np.float32),
-        zero=zero,
-        one=one,
-    )

@@ -20,7 +20,7 @@ Urgency = Literal["", "soon", "now"]
 
 _SHOUTS = re.compile(r"[!?]{3,}|!.*!")
 _SHOUTED_WORDS = 3
-_LETTERS = re.compile(r"[^\W\d_]{3,}")
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
 _SAD_FACES = re.compile(r"[😠😡🤬😤😞😢😭👎💢]|:angry:|:rage:|:disappointed:|(?<!\w)[:;]-?[(/](?!\w)")
 _GLAD_FACES = re.compile(r"[😀😃😄😁😊🙂👍🙏❤🎉🥰😍]|:thumbsup:|:tada:|:heart:|:\+1:|(?<!\w)[:;]-?[)D](?!\w)")
 

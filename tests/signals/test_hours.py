@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handoff.hours import Hours, read_span
@@ -150,9 +150,7 @@ def some_hours(draw):
             min_size=1,
         )
     )
-    holidays = draw(
-        st.lists(st.dates(datetime(2026, 1, 1).date(), datetime(2026, 12, 31).date()), max_size=5)
-    )
+    holidays = draw(st.lists(st.dates(date(2026, 1, 1), date(2026, 12, 31)), max_size=5))
     return Hours.of(draw(st.sampled_from(ZONES)), week, holidays)
 
 
@@ -161,6 +159,7 @@ MOMENTS = st.integers(
 ).map(float)
 
 
+@settings(max_examples=50)
 @given(some_hours(), MOMENTS, st.integers(0, 60 * 60 * 20))
 def test_adding_and_measuring_are_each_others_inverse(hours, start, seconds):
     end = hours.add(start, seconds)
@@ -168,12 +167,14 @@ def test_adding_and_measuring_are_each_others_inverse(hours, start, seconds):
     assert end >= start
 
 
+@settings(max_examples=50)
 @given(some_hours(), MOMENTS, st.integers(0, 60 * 60 * 20), st.integers(0, 60 * 60 * 20))
 def test_adding_in_two_steps_is_adding_at_once(hours, start, first, second):
     at_once, in_steps = hours.add(start, first + second), hours.add(hours.add(start, first), second)
     assert hours.between(min(at_once, in_steps), max(at_once, in_steps)) == pytest.approx(0, abs=1e-3)
 
 
+@settings(max_examples=50)
 @given(some_hours(), MOMENTS, MOMENTS, MOMENTS)
 def test_open_time_adds_up(hours, a, b, c):
     a, b, c = sorted((a, b, c))
@@ -181,6 +182,7 @@ def test_open_time_adds_up(hours, a, b, c):
     assert 0 <= hours.between(a, c) <= c - a + 1e-3
 
 
+@settings(max_examples=50)
 @given(some_hours(), MOMENTS)
 def test_the_next_opening_is_open_and_nothing_before_it_is(hours, moment):
     opens = hours.next_open(moment)

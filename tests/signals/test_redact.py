@@ -12,13 +12,7 @@ HEX = "0123456789abcdef"
 LETTERS = "Zx81kfP0aQ93bnTT42LmQ7rVw5YcJd6H"
 WORDS12 = "abandon ability able about above absent absorb abstract absurd abuse access accident"
 WORDS24 = f"{WORDS12} account accuse achieve acid acoustic acquire across act action actor actress actual"
-JWT = (
-    "eyJ"
-     "hbGciOiJIUzI1NiJ9"
-     ".eyJ"
-     "zdWIiOiIxMjM0NTY3ODkwIn0"
-     ".dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
-)
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 PEM = "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIEpAIBAAKCAQEA75\nabc+/=\n-----END RSA PRIVATE " + "KEY-----"
 
 SECRETS = {
