@@ -218,7 +218,10 @@ byId("command-chips").replaceChildren(...COMMANDS.map((text) => make("button", {
 const tabs = [...document.querySelectorAll("[data-pane]")];
 
 function show(pane) {
+  const wasHidden = byId(`pane-${pane}`).offsetParent === null;
   document.body.dataset.view = pane;
+  const node = feeds[pane]?.node;
+  if (wasHidden && node) node.scrollTop = node.scrollHeight;
   for (const tab of tabs) {
     tab.setAttribute("aria-pressed", String(tab.dataset.pane === pane));
     if (tab.dataset.pane === pane) count(tab, 0);

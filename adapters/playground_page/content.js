@@ -33,8 +33,11 @@ function fields(items) {
   return list;
 }
 
+/** A line of its own that is all bold heads what follows it, on every platform. */
+const isHeading = (items) => items.length === 1 && items[0].length > 0 && items[0].every(({ style }) => style.includes("b"));
+
 const BLOCKS = {
-  para: (items) => make("p", {}, ...lines(items)),
+  para: (items) => make("p", { class: isHeading(items) && "heading" }, ...lines(items)),
   heading: (items) => make("p", { class: "heading" }, ...lines(items)),
   bullets: (items) => make("ul", {}, ...items.map((item) => make("li", {}, ...line(item)))),
   numbers: (items) => make("ol", {}, ...items.map((item) => make("li", {}, ...line(item)))),
