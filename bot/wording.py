@@ -183,8 +183,9 @@ def _correction(fact: facts.Correction, language: str, texts: Texts) -> Content:
 
 
 def _relayed(fact: facts.Relayed, language: str, texts: Texts) -> Content:
-    text = fact.text or ", ".join(texts.get("transcript.file", language, name=f.name) for f in fact.files)
-    return Content((para(text),))
+    """Word for word. Attachments travel with it; their names stand here for whoever cannot open them."""
+    names = [texts.get("transcript.file", language, name=f.name) for f in fact.files]
+    return Content(tuple(block for block in (para(fact.text), *map(note, names)) if block.items[0][0].text))
 
 
 def _resolved(fact: facts.Resolved, language: str, texts: Texts) -> Content:

@@ -35,7 +35,7 @@ def begin(t: Turn, category: CategoryRule, trigger: str, why: str) -> Decision:
     """Ask for what a person will need. Nothing to ask: straight to the ticket."""
     fields = tuple(r.id for r in missing(t.case, category, t.policy))
     if not fields:
-        escalation.escalate(t, "level" if trigger == "collect" else trigger, why, category=category.name)
+        escalation.escalate(t, trigger, why, category=category.name)
         return t.done("escalate", f"{why}; nothing is missing")
     t.change(
         collecting=Collecting(category.name, fields, trigger=trigger, why=why),

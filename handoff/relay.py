@@ -141,7 +141,8 @@ def _send(t: Turn, text: str, files: tuple[FileRef, ...], order: MessageReceived
         )
     )
     count_reply(t)
-    t.staff(preview(t, n, text, "waiting" if delay > 0 else "sent"), f"{number}/preview/{n}")
+    shown = replace(preview(t, n, text, "waiting" if delay > 0 else "sent"), files=files)
+    t.staff(shown, f"{number}/preview/{n}")
     if delay > 0:
         t.wake(f"sent/{n}", t.now + delay, "the undo window of a reply")
 

@@ -58,7 +58,7 @@ def test_the_customer_hears_one_line_and_staff_get_everything() -> None:
     (card,) = scene.staff_saw(Card)
     ticket = card.ticket
     assert ticket.category == "billing"
-    assert ticket.why_escalated.startswith("asks for a refund exception")
+    assert ticket.why_escalated.startswith("asks for a refund outside")
     assert ticket.next_step
     assert ticket.tried[0].outcome == "escalated"
     assert ticket.nearest == (("refund", "Refund policy"),)
