@@ -62,7 +62,10 @@ def _chosen(pairs: Iterable[tuple[str, str]], per_topic: int) -> dict[str, list[
     found: dict[str, list[str]] = {}
     for text, topic in pairs:
         found.setdefault(topic, []).append(text)
-    ordered = {topic: sorted(set(texts), key=lambda text: hashlib.sha256(text.encode()).digest()) for topic, texts in found.items()}
+    ordered = {
+        topic: sorted(set(texts), key=lambda text: hashlib.sha256(text.encode()).digest())
+        for topic, texts in found.items()
+    }
     return {topic: texts[: per_topic or None] for topic, texts in ordered.items()}
 
 

@@ -41,6 +41,9 @@ class Order:
     workers: int
     max_wrong: float
     max_file_bytes: int
+    labelled: Sequence[
+        tuple[str, str]
+    ]  # questions of real customers and the topic that answers them, or empty
     today: date
     in_use: Mapping[str, str]  # topic key -> version, of the snapshot in use
 
@@ -53,7 +56,7 @@ def build(order: Order, embedder: Embedder, progress: Progress | None = None) ->
         raise KnowledgeError(complaints)
     seconds = {"read": time.perf_counter() - started}
     _settle_precision(order, embedder, topics)
-    engine = f"{order.model_hash} {embedder.engine.name} {order.max_wrong}"
+    engine = f"{order.model_hash} {embedder.engine.name} {order.max_wrong} {sorted(order.labelled)}"
     identity = snapshot_id(topics, engine, "\n".join(background()))
     place = order.home / "snapshots" / identity
     if (place / "meta.json").exists():
@@ -108,7 +111,9 @@ def _build_new(
         )
         vocabulary = _vocabulary(topics)
         lap("words")
-        head, calibration = learn(stage, cache.vectors, background(), order.max_wrong, progress)
+        head, calibration = learn(
+            stage, cache.vectors, background(), order.labelled, order.max_wrong, progress
+        )
         lap("learn")
     finally:
         cache.close()

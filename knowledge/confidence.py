@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 FEATURES = ("meaning", "covered", "margin", "head", "head_margin", "words")
 PRIOR: Mapping[str, tuple[float, ...]] = {  # bias first, then FEATURES
-    "words": (-5.5, 5.0, 2.0, 6.0, 0.0, 0.0, 1.0),
-    "head": (-8.0, 4.0, 1.0, 2.0, 6.0, 3.0, 0.0),
+    "words": (-4.5, 5.2, 0.5, 4.5, 0.0, 0.0, 1.5),
+    "head": (-6.2, 2.5, 0.5, 4.4, 4.2, 0.5, 0.8),
 }
-PULL = 2.0  # how many log-likelihood units it costs to move a weight by one of its scales
+PULL = 30.0  # how many fully faithful samples it takes to move a weight by one of its scales
 SCALES = np.array([2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 2.0])
 ENOUGH = 60  # rehearsed questions below which a snapshot is too small to speak for itself
 SURE = 1.645  # one-sided 95 %
@@ -35,7 +35,7 @@ class Sample:
     evidence: tuple[float, ...]
     right: bool
     weight: float
-    kind: str  # own, absent, chat, labelled
+    kind: str  # own, lone (the only question of its topic), absent, chat, labelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,14 @@ def calibrate(samples: Sequence[Sample], *, head: bool, max_wrong: float) -> Cal
     )
 
 
+def _points(sample: Sample, confidence: float) -> list[tuple[float, bool, float]]:
+    """A sample on the risk-coverage curve. One that weighs nothing says where questions lie, not how they end: it
+    counts as right with just the probability that its confidence promises."""
+    if sample.kind != "lone":
+        return [(confidence, sample.right, round(sample.weight, 6))] if sample.weight > 0 else []
+    return [(confidence, True, round(confidence, 6)), (confidence, False, round(1.0 - confidence, 6))]
+
+
 def clarify_line(answer: float) -> float:
     """Below this, naming topics to choose from is noise: half the odds of the line for answering, at most even."""
     return float(min(0.4, answer / 2))
@@ -104,7 +112,6 @@ def fit(samples: Sequence[Sample], prior: Numbers) -> Numbers:
     inputs = np.array([(1.0, *one.evidence) for one in samples], dtype=np.float64)
     right = np.array([one.right for one in samples], dtype=np.float64)
     weight = np.array([one.weight for one in samples], dtype=np.float64)
-    weight *= len(samples) / weight.sum()
     stiff = np.diag(PULL / SCALES**2)
     low = np.array([-np.inf, *([0.0] * (inputs.shape[1] - 1))])
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from knowledge.confidence import clarify_line, threshold
 from knowledge.library import Library
 from knowledge.passage import Complaint, Found, KnowledgeError, Scope
 
@@ -81,6 +82,66 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What another `max_wrong` would mean for a snapshot: where the lines lie, and what they cost."""
+
+    snapshot: str
+    max_wrong: float
+    threshold_answer: float
+    threshold_clarify: float
+    coverage: float
+    risk: float
+    rehearsed: int
+    labelled: int
+    curve: tuple[Point, ...]
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def calibrate(
+    library: Library, *, max_wrong: float, labelled: Path | None = None, expected_column: str = "expected"
+) -> Lines:
+    """The risk-coverage curve of the snapshot in use, from its rehearsal and labelled questions where given, and the
+    lines that `max_wrong` draws on it. Nothing is written; to apply, `Library.keep_labelled` and build again."""
+    kept = library.calibration()
+    points = list(kept.curve)
+    rows = read_labelled(labelled, expected_column=expected_column) if labelled else []
+    for row in rows:
+        found = await library.search(row.question, row.scope, k=1)
+        points.append((found.confidence, bool(found.hits) and found.hits[0].topic == row.expected, 1.0))
+    answer, coverage, risk = threshold(points, max_wrong)
+    info = library.info
+    return Lines(
+        snapshot=info.id if info else "",
+        max_wrong=max_wrong,
+        threshold_answer=round(answer, 4),
+        threshold_clarify=round(clarify_line(answer), 4),
+        coverage=round(coverage, 4),
+        risk=round(risk, 4),
+        rehearsed=int(float(kept.summary.get("rehearsed", 0))),
+        labelled=len(rows),
+        curve=_weighted_curve(points),
+        note=str(kept.summary.get("note", "")),
+    )
+
+
+def _weighted_curve(points: Sequence[tuple[float, bool, float]], most: int = 101) -> tuple[Point, ...]:
+    if not points:
+        return ()
+    ordered = sorted(points, key=lambda one: -one[0])
+    weight = np.array([one[2] for one in ordered])
+    wrong = np.cumsum(weight * np.array([not one[1] for one in ordered]))
+    total = np.cumsum(weight)
+    found = []
+    for at in np.unique(np.linspace(0, len(ordered) - 1, min(most, len(ordered))).astype(int)):
+        share, risk = float(total[at] / total[-1]), float(wrong[at] / max(total[at], 1e-9))
+        found.append(Point(round(ordered[at][0], 4), round(share, 4), round(risk, 4)))
+    return tuple(found)
 
 
 def read_labelled(path: Path, *, expected_column: str = "expected") -> list[Labelled]:

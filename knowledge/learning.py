@@ -11,7 +11,7 @@ from knowledge import head as heads
 from knowledge.confidence import Calibration, calibrate
 from knowledge.engine import Vectors
 from knowledge.head import Head, Matrix
-from knowledge.rehearsal import RELATED, Stage, bare_texts, rehearse, script
+from knowledge.rehearsal import RELATED, Stage, bare_texts, rehearse, rehearse_labelled, script
 
 Progress = Callable[[str, int, int], None]
 QUESTIONS_FOR_HEAD = 4  # examples of a topic from which the head can learn it
@@ -22,10 +22,11 @@ def learn(
     stage: Stage,
     vectors_of: Callable[[Sequence[str]], Vectors],
     background: Sequence[str],
+    labelled: Sequence[tuple[str, str]],
     max_wrong: float,
     progress: Progress | None = None,
 ) -> tuple[Head | None, Calibration]:
-    """The head of a snapshot, if its topics carry one, and its calibration."""
+    """The head of a snapshot, if its topics carry one, and its calibration, with labelled questions where there are any."""
     chat_vectors = vectors_of(background)
     report = (lambda done, of: progress("learn", done, of)) if progress else None
     head, unseen, chat_rows = _head(stage, background, chat_vectors, report)
@@ -37,6 +38,12 @@ def learn(
     bare_vectors = dict(zip(bare, vectors_of(list(bare.values())), strict=True))
     chat = [(text, chat_vectors[at], chat_rows.get(text)) for at, text in enumerate(background)]
     samples = rehearse(stage, lines, bare_vectors, unseen, chat)
+    if labelled:
+        texts = [text for text, _ in labelled]
+        vectors = vectors_of(texts)
+        rows = list(head.log_probabilities(vectors, texts)) if head else [None] * len(texts)
+        asked = [(text, topic, vectors[at], rows[at]) for at, (text, topic) in enumerate(labelled)]
+        samples += rehearse_labelled(stage, asked)
     return head, calibrate(samples, head=head is not None, max_wrong=max_wrong)
 
 

@@ -14,6 +14,7 @@ from knowledge.build import Order, build
 from knowledge.confidence import Calibration
 from knowledge.embedder import Embedder
 from knowledge.engine import Engine, Vectors
+from knowledge.labelled import LabelledFile
 from knowledge.languages import Languages
 from knowledge.passage import PUBLIC, Built, Found, Hit, KnowledgeError, Scope, SnapshotInfo, Topic
 from knowledge.pointer import Pointer
@@ -47,6 +48,7 @@ class Library:
         self._max_wrong = max_wrong
         self._max_file_bytes = max_file_bytes
         self._pointer = Pointer(home)
+        self._labelled = LabelledFile(home / "labelled.csv")
         self._embedder: Embedder | None = None
         self._identity = ("", "")
         self._languages = Languages()
@@ -87,6 +89,7 @@ class Library:
                 workers=self._workers,
                 max_wrong=self._max_wrong,
                 max_file_bytes=self._max_file_bytes,
+                labelled=await asyncio.to_thread(self._labelled.read),
                 today=now or date.today(),  # noqa: DTZ011 - as in _ask
                 in_use=self._current.snapshot.versions_by_topic() if self._current else {},
             )
@@ -140,6 +143,10 @@ class Library:
         """Rows of length one for texts, from the same thread and batches as questions."""
         embedder = await self._engine()
         return await embedder.ask(lambda: list(texts), lambda vectors: vectors)
+
+    async def keep_labelled(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Remember labelled questions (text, topic id or empty): builds from now on calibrate on them as well."""
+        await asyncio.to_thread(self._labelled.write, rows)
 
     def topics(self) -> Sequence[Topic]:
         """Every topic of the snapshot in use, for lint, audit and statistics; not for answers: it minds no audience."""

@@ -22,6 +22,7 @@ from knowledge.ranking import NEVER, Numbers, Scores, features, gather, lexical_
 
 OWN_AT_MOST = 400
 ABSENT_SHARE, CHAT_SHARE = 0.10, 0.06  # of all questions: about what support channels see
+HALF_FAITHFUL = 20.0  # see rehearse()
 RELATED = 0.6  # chat closer than this to something in the snapshot is covered by it
 
 
@@ -88,7 +89,11 @@ def rehearse(
     unseen: Mapping[str, Scores],
     chat: Sequence[tuple[str, Vectors, Scores | None]],
 ) -> list[Sample]:
-    """Every sample. `unseen` holds the head's out-of-fold row by question, `chat` the background's."""
+    """Every sample. `unseen` holds the head's out-of-fold row by question, `chat` the background's.
+
+    A topic with one question loses all that is said of it that way, which is harder than real life; so a sample
+    weighs by how many questions its topic keeps, and the prior speaks for the rest.
+    """
     samples: list[Sample] = []
     similar = stage.vectors @ stage.vectors[[line.key for line in lines]].T if lines else np.zeros((0, 0))
     everything = np.ones(len(stage.passage_topic), dtype=bool)
@@ -98,16 +103,37 @@ def rehearse(
         lexical = _lexical_without(stage, line)
         head = _topic_row(stage, unseen.get(line.text))
         topic = int(stage.passage_topic[line.passage])
-        samples.append(_ask(stage, own, lexical, head, everything, topic, 1.0, "own"))
+        others = len(stage.topics[topic].questions) - 1
+        weight = others / (others + HALF_FAITHFUL)
+        samples.append(
+            _ask(stage, own, lexical, head, everything, topic, weight, "own" if others > 0 else "lone")
+        )
         if several:
             absent = stage.passage_topic != topic
-            samples.append(_ask(stage, own, lexical, head, absent, -1, ABSENT_SHARE, "absent"))
+            samples.append(_ask(stage, own, lexical, head, absent, -1, ABSENT_SHARE * weight, "absent"))
     kept = [one for one in chat if not len(stage.vectors) or float((stage.vectors @ one[1]).max()) < RELATED]
-    share = CHAT_SHARE * max(len(lines), 20) / max(len(kept), 1)
+    share = CHAT_SHARE * max(sum(one.weight for one in samples), 20.0) / max(len(kept), 1)
     for text, vector, row in kept:
         close = np.asarray(stage.vectors @ vector, dtype=np.float32)
         lexical = lexical_of(stage.lexicon, terms_of(text))
         samples.append(_ask(stage, close, lexical, _topic_row(stage, row), everything, -1, share, "chat"))
+    return samples
+
+
+def rehearse_labelled(stage: Stage, rows: Sequence[tuple[str, str, Vectors, Scores | None]]) -> list[Sample]:
+    """Samples from labelled questions (text, expected topic or empty, vector, head's row); they are taken as they are."""
+    number = {topic.id: at for at, topic in enumerate(stage.topics)}
+    known = {key.text for key in stage.keys}
+    everything = np.ones(len(stage.passage_topic), dtype=bool)
+    samples = []
+    for text, expected, vector, row in rows:
+        if text not in known:
+            close = np.asarray(stage.vectors @ vector, dtype=np.float32)
+            lexical = lexical_of(stage.lexicon, terms_of(text))
+            topic = number.get(expected, -1)
+            samples.append(
+                _ask(stage, close, lexical, _topic_row(stage, row), everything, topic, 1.0, "labelled")
+            )
     return samples
 
 
