@@ -8,8 +8,12 @@ fraction of a second, on the data file alone. When the embedder fails, words alo
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import structlog
@@ -54,8 +58,9 @@ class Boundary:
 class Signals:
     """Triggers, sentiment and urgency of a message. `check` never raises."""
 
-    def __init__(self, embed: Embed) -> None:
-        self._embed = embed
+    def __init__(self, embed: Embed, memory: Path | None = None) -> None:
+        """`memory`: a folder that keeps the examples' vectors, so that only the first start computes them."""
+        self._embed, self._memory = embed, memory
         self._detectors: tuple[Detector, ...] = ()
         self._ordinary: Vectors | None = None
         self._boundaries: Mapping[str, tuple[Boundary, ...]] = {}
@@ -76,7 +81,7 @@ class Signals:
             if not self._detectors:
                 catalogue = triggers.catalogue()
                 texts = detectors.every_text(catalogue)
-                vectors = dict(zip(texts, await self._many(texts), strict=True))
+                vectors = dict(zip(texts, await self._examples(texts), strict=True))
                 self._ordinary = np.stack([vectors[t] for t in catalogue.background])
                 self._detectors = await asyncio.to_thread(detectors.fit, catalogue, vectors)
             if lines:
@@ -111,6 +116,19 @@ class Signals:
         if vectors is None:
             return {}
         return {d.name: float(d.scores(vectors).max()) for d in self._detectors}
+
+    async def _examples(self, texts: Sequence[str]) -> Vectors:
+        """The vectors of the data file's texts; remembered for these texts and this model."""
+        if self._memory is None:
+            return await self._many(texts)
+        probe = np.asarray(await self._embed(texts[:1]), dtype=np.float32)
+        key = hashlib.sha256("\x1f".join(texts).encode() + probe.tobytes()).hexdigest()[:16]
+        place = self._memory / f"triggers-{key}.npy"
+        vectors = await asyncio.to_thread(_loaded, place, (len(texts), probe.shape[-1]))
+        if vectors is None:
+            vectors = await self._many(texts)
+            await asyncio.to_thread(_saved, place, vectors)
+        return vectors
 
     async def _many(self, texts: Sequence[str]) -> Vectors:
         """In small batches, between which a waiting question gets its turn."""
@@ -154,6 +172,31 @@ class Signals:
                 why = f"close to “{boundary.line}” ({float(similar[best]):.2f})"
                 found.append(Fired("topic", why, round(float(similar[best]), 3), boundary.topic))
         return found
+
+
+def _loaded(place: Path, shape: tuple[int, int]) -> Vectors | None:
+    """What was saved; None if it is not there or not what it should be."""
+    try:
+        vectors = np.load(place, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return vectors if vectors.shape == shape and vectors.dtype == np.float32 else None
+
+
+def _saved(place: Path, vectors: Vectors) -> None:
+    """Write aside and rename; a full disk costs the next start a few seconds, nothing else."""
+    aside = place.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            np.save(file, vectors, allow_pickle=False)
+        for old in place.parent.glob("triggers-*.npy"):
+            old.unlink(missing_ok=True)
+        aside.replace(place)
+    except OSError as error:
+        log.warning("triggers_not_remembered", error=type(error).__name__)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
 
 
 def _parts(own: str) -> list[str]:

@@ -176,3 +176,24 @@ async def test_hostile_text_is_only_text(signals):
     ):
         await signals.check(text)
     assert max(len(t) for t in embed.asked) <= 400
+
+
+async def test_the_examples_are_computed_once_for_a_model(embed, tmp_path):
+    await Signals(embed, tmp_path / "memory").prepare()
+    (kept,) = (tmp_path / "memory").iterdir()
+    again = Embedder()
+    second = Signals(again, tmp_path / "memory")
+    await second.prepare()
+    assert second.by_meaning
+    assert len(again.asked) == 1
+    kept.write_bytes(b"broken")
+    third = Embedder()
+    await Signals(third, tmp_path / "memory").prepare()
+    assert len(third.asked) > 500
+
+
+async def test_a_memory_that_cannot_be_written_is_done_without(embed, tmp_path):
+    (tmp_path / "file").write_text("")
+    signals = Signals(embed, tmp_path / "file")
+    await signals.prepare()
+    assert signals.by_meaning

@@ -241,3 +241,15 @@ def test_a_pasted_log_is_soon_read():
     triggers.by_words('"' * 50_000)
     triggers.by_words("> \n" * 20_000)
     phrases.outside_quotes("„" * 50_000)
+
+
+def test_words_alone_find_most_of_the_development_half():
+    """The report half is for benchmarks/triggers.py; a test that fails on it would tempt to tune on it."""
+    from benchmarks.triggers import labelled
+
+    texts = labelled("development")
+    asked = [t for t in texts if t.trigger]
+    assert len(asked) > 200
+    assert sum(t.trigger in fired(t.text) for t in asked) / len(asked) >= 0.8
+    loud = [t.text for t in texts if not t.trigger and fired(t.text)]
+    assert len(loud) <= 2, loud
