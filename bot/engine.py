@@ -14,8 +14,6 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
-from handoff.decide import concerns, decide
-from handoff.forms import form_errors, form_for
 from pydantic import TypeAdapter
 
 from adapters.port import (
@@ -42,8 +40,10 @@ from bot.routing import Router, fresh_case, redacted
 from bot.storage import Commit, Conflict, Storage
 from bot.writer import StorageError
 from handoff import model
+from handoff.decide import concerns, decide
+from handoff.forms import form_errors, form_for
 from handoff.model import Case, Decision, Fact, Known, Phase
-from handoff.policy import Policy
+from handoff.policy import Policy, is_staff
 
 log = structlog.get_logger("engine")
 
@@ -305,7 +305,7 @@ class Engine:
             return
         anchor = await self._router.anchor(event)
         known = await self._gatherer.known(case, step, self._number, anchor, now)
-        known = await self._caught_up(conversation, case, event, known)
+        known = await self._stepped_in(conversation, case, event, known)
         known = replace(known, next_number=self._number)  # others may have opened tickets while we gathered
         decided_at = time.perf_counter()
         decision = decide(case, event, known, now, self._policy)
@@ -324,16 +324,17 @@ class Engine:
             self._timers.set()
         self._tell(case, decision, event, known, now, ms)
 
-    async def _caught_up(self, conversation: str, case: Case, event: Inbound, known: Known) -> Known:
-        """For a message that was missed: did people answer it meanwhile?"""
-        if not event.catchup or not isinstance(event, MessageReceived):
+    async def _stepped_in(self, conversation: str, case: Case, event: Inbound, known: Known) -> Known:
+        """Has an agent written here while this was being worked on? For a message that was missed: has anybody?"""
+        if not isinstance(event, MessageReceived):
             return known
         _, rows = await self._storage.waiting(conversation)
-        others = [
-            r.event for r in rows
-            if isinstance(r.event, MessageReceived) and r.event.actor and r.event.actor.id != case.customer.id
-        ]  # fmt: skip
-        return replace(known, solved_by_others=any(not e.actor.is_bot for e in others if e.actor))
+        others = [r.event for r in rows if isinstance(r.event, MessageReceived) and r.event.actor]
+        people = [e for e in others if e.actor and not e.actor.is_bot and e.actor.id != case.customer.id]
+        if not event.catchup:
+            here = case.place.conversation
+            people = [e for e in people if is_staff(e.actor) and e.place.conversation == here]
+        return replace(known, solved_by_others=bool(people))
 
     def _change(
         self,

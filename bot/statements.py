@@ -22,6 +22,11 @@ ticket_json: TypeAdapter[Ticket] = TypeAdapter(Ticket)
 
 MARKS_MAX = 500
 WAITING = "('pending', 'sending', 'ambiguous')"
+# A message of an agent that waits in the customer's thread: the takeover is recorded, though not decided yet.
+STEPPING_IN = """SELECT 1 FROM cases JOIN inbox USING (conversation) WHERE cases.id = outbox.case_id AND
+    inbox.state = 'new' AND kind = 'message' AND json_extract(payload, '$.place.channel') = cases.channel AND
+    json_extract(payload, '$.actor.id') != cases.customer AND
+    (instr(json_extract(payload, '$.actor.roles'), '"agent"') OR instr(json_extract(payload, '$.actor.roles'), '"admin"'))"""
 
 
 class Conflict(Exception):
@@ -306,8 +311,8 @@ def row_of(r: sqlite3.Row) -> Row:
 
 
 def start_sending(db: sqlite3.Connection, row_id: int, now: float) -> tuple[Row | None, dict[str, MsgRef]]:
-    fenced = """audience = 'customer' AND voice = 'bot' AND
-                epoch < coalesce((SELECT epoch FROM cases WHERE cases.id = outbox.case_id), 0)"""
+    fenced = f"""audience = 'customer' AND voice = 'bot' AND
+                (epoch < coalesce((SELECT epoch FROM cases WHERE cases.id = outbox.case_id), 0) OR EXISTS ({STEPPING_IN}))"""
     db.execute(
         f"""UPDATE outbox SET state = 'superseded', error = 'a person stepped in'
             WHERE id = ? AND state IN ('pending', 'ambiguous') AND {fenced}""",
