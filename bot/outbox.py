@@ -181,6 +181,8 @@ class Outbox:
         claimed, anchors = await self._storage.start_sending(row.id, self._clock.now())
         if claimed is None:
             return None
+        if was_ambiguous:  # and it stays so, whatever the next try says, until it was looked for
+            claimed = replace(claimed, state="ambiguous")
         adapter, op = None, None
         try:
             op = resolve(claimed.out, anchors)
@@ -250,14 +252,15 @@ class Outbox:
         self, row: Row, adapter: ChatAdapter | None, op: port.Op | None, error: port.AdapterError
     ) -> Row | None:
         now = self._clock.now()
+        unsent = "ambiguous" if row.state == "ambiguous" else "pending"
         match error:
             case port.RateLimited():
                 until = now + error.retry_after
                 if error.scope == "platform":
                     self._frozen[row.out.platform] = until
-                return await self._again(row, "pending", until, str(error), count=False)
+                return await self._again(row, unsent, until, str(error), count=False)
             case port.Unavailable():
-                return await self._again(row, "pending", now + self._backoff(row), str(error))
+                return await self._again(row, unsent, now + self._backoff(row), str(error))
             case port.Ambiguous():
                 wait = (
                     RECHECK_SECONDS
