@@ -17,6 +17,7 @@ from handoff import phrases, redact
 from handoff.model import Fired, Priority
 
 BOUNDARY_WORDS = 3
+TELLING_WORD = 4  # letters
 CHARACTERS_AT_MOST = 20_000  # of one message; what comes after is a pasted log, not a customer
 
 
@@ -147,7 +148,9 @@ def words_of(line: str) -> str:
 def boundary_book(about: str) -> phrases.Phrasebook:
     """A phrase of the words that matter in such a line, in either order; none if there are too many of them."""
     telling = [
-        w for w in _TOKEN.findall(phrases.fold(about)) if (len(w) > 3 or w.isdecimal()) and w not in _DULL
+        w
+        for w in _TOKEN.findall(phrases.fold(about))
+        if (len(w) >= TELLING_WORD or w.isdecimal()) and w not in _DULL
     ]
     if not 1 <= len(telling) <= BOUNDARY_WORDS:
         return phrases.compiled([])
