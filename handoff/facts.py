@@ -91,7 +91,7 @@ class Offer(Fact):
     arg: str
     nearest: tuple[str, ...] = ()
     opening: bool = False
-    reason: Literal["unsure", "again", "unrelated"] = "unsure"
+    reason: Literal["unsure", "again", "unhelpful", "unrelated"] = "unsure"
 
 
 @dataclass(frozen=True, slots=True)

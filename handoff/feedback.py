@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from handoff import listening
 from handoff.escalation import tried_with
-from handoff.facts import Line
+from handoff.facts import Offer
 from handoff.model import CloseThread, Decision, Phase, Tried
 from handoff.turn import SILENT, Turn
 
@@ -57,8 +57,9 @@ def _reason(t: Turn, tried: Tried, reason: str) -> Decision:
     t.change(tried=tried_with(t.case.tried, tried.receipt, f"not helpful: {reason}"))
     t.keep("outcome", tried.receipt, outcome=f"not helpful: {reason}", ticket="")
     _review(t, tried, reason)
-    talk = () if t.open_ticket is not None else (("person", t.case.id),)
-    t.tell(Line("feedback.noted", buttons=talk))
+    t.whisper("feedback.noted")
+    if t.open_ticket is None and t.case.phase not in SILENT:
+        t.say(Offer(t.case.id, reason="unhelpful"))
     return t.done("feedback", f"not helpful: {reason}")
 
 

@@ -129,7 +129,7 @@ FACTS: dict[str, Fact] = {
     "answer, private": replace(ANSWER, buttons=False),
     "ask": facts.Ask("c-1", (HOSTILE, "b", "c"), opening=True),
     "ask, language": facts.Ask("c-1", (HOSTILE,), reason="language"),
-    **{f"offer, {r}": facts.Offer("c-1", (HOSTILE,), reason=r) for r in ("unsure", "again", "unrelated")},  # type: ignore[arg-type]
+    **{f"offer, {r}": facts.Offer("c-1", (HOSTILE,), reason=r) for r in ("unsure", "again", "unhelpful", "unrelated")},  # type: ignore[arg-type]
     "field": facts.AskField("c-1", HOSTILE, HOSTILE, "choice", ("a", HOSTILE), 2, 3),
     "field, private": facts.AskField("c-1", "Order", "", "line", private=True, problem="problem.pattern"),
     **{

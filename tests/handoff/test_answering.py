@@ -335,6 +335,9 @@ def test_not_helpful_asks_why_and_makes_a_review() -> None:
     review = scene.kept("review")[-1]
     assert (review.data["reason"], review.data["version"]) == ("outdated", "v1")
     assert scene.case.tried[0].outcome == "not helpful: outdated"
+    offer = scene.told[-1]
+    assert isinstance(offer, Offer)
+    assert offer.reason == "unhelpful"
 
 
 def test_a_vote_can_change_and_a_repeat_changes_nothing() -> None:
