@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 
-import click
 import structlog
+import typer
+from typer.exceptions import TyperException
 
 from bot.config import ConfigError
 from bot.shell import shell
 from bot.shell_output import fail
 
 # What goes wrong outside our control ends in one clear message, never in a traceback.
-FINDING, USAGE = 1, 2
+FINDING, USAGE, INTERRUPTED = 1, 2, 130
 
 
 def main() -> None:
@@ -24,11 +25,15 @@ def main() -> None:
 
     try:
         code = shell(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    except typer.Exit as error:
         sys.exit(error.exit_code)
+    except TyperException as error:  # wrong usage: typer words it and says where help is
+        show = getattr(error, "show", None)
+        if show is not None:
+            show()
+        sys.exit(getattr(error, "exit_code", USAGE))
     except ConfigError as error:
         fail("The configuration cannot be used.", [str(error)])
         sys.exit(FINDING)
@@ -42,7 +47,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     finally:
         structlog.reset_defaults()
     sys.exit(code if isinstance(code, int) else 0)
