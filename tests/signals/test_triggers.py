@@ -78,6 +78,8 @@ def test_words_fire(text, trigger):
         "The site is not down",
         "not a data loss",
         "scroll down",
+        "I want all my data deleted under GDPR",
+        "Please delete all our records",
         "Please scroll all the way down and click download",
         "Where can I download the app?",
         "breakdown of costs",
