@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.writer import connect, transact
+from bot.writer import connect, refused, transact, unwritten
 
 Rewrite = Callable[[str], str]
 
@@ -87,19 +87,22 @@ class InlineWriter:
         self.dead = False
         self.connection = connect(path)
         self.connection.execute("PRAGMA synchronous=OFF")
+        self._turn, self._answers = asyncio.Lock(), asyncio.Lock()  # both are fair: first asked, first served
 
     async def do(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        await asyncio.sleep(self.disk.pause())
-        self._alive()
-        try:
-            result = self._transact(work)
-        except PowerCut:
-            self.kill()
-            self._died()
-            raise asyncio.CancelledError from None
-        self._after()
-        await asyncio.sleep(self.disk.pause())
-        self._alive()
+        async with self._turn:
+            await asyncio.sleep(self.disk.pause())
+            self._alive()
+            try:
+                result = self._transact(work)
+            except PowerCut:
+                self.kill()
+                self._died()
+                raise asyncio.CancelledError from None
+            self._after()
+        async with self._answers:
+            await asyncio.sleep(self.disk.pause())
+            self._alive()
         if isinstance(result, BaseException):
             raise result
         return result
@@ -113,7 +116,7 @@ class InlineWriter:
         try:
             return work(hands)
         except Exception as error:  # noqa: BLE001 - handed to whoever asked, as the writer does
-            return error
+            return unwritten(error) if refused(error) else error
 
     def look(self, query: str, values: Mapping[str, Any] | tuple[Any, ...] = ()) -> list[sqlite3.Row]:
         """What is committed, for the checks; takes no time."""

@@ -25,7 +25,9 @@ _ONE = {(state, after) for (state, _), after in MOVES.items()} | {
     (TicketState.SOLVED, TicketState.NEW), (TicketState.CLOSED, TicketState.NEW),
 }  # fmt: skip
 # A reply by whoever has not claimed is two moves in one decision: claim, then reply.
-LEGAL = _ONE | {(a, d) for a, b in _ONE for c, d in _ONE if b == c == TicketState.OPEN and d == TicketState.PENDING}
+LEGAL = _ONE | {
+    (a, d) for a, b in _ONE for c, d in _ONE if b == c == TicketState.OPEN and d == TicketState.PENDING
+}
 
 
 class Violation(AssertionError):
@@ -132,7 +134,7 @@ class Watch:
         late = row["voice"] == "bot" and row["audience"] == "customer" and row["epoch"] < (row["now"] or 0)
         if late and not isinstance(op, Delete):
             self.fail(f"a bot message of epoch {row['epoch']} was delivered in epoch {row['now']}: {key}")
-        if row["state"] not in ("sending",):
+        if row["state"] != "sending":
             self.fail(f"delivered a row that is {row['state']}: {key}")
         if row["id"] < self._lanes.get(row["lane"], 0):
             self.fail(f"out of order in {row['lane']}: {row['id']} after {self._lanes[row['lane']]}")
@@ -145,7 +147,9 @@ class Watch:
         look = self.writer.look
         for row in look("SELECT seq, kind, state, error FROM inbox WHERE state != 'done'"):
             self.fail(f"event {row['seq']} ({row['kind']}) ended as {row['state']}: {row['error']}")
-        for row in look("SELECT id, state, lane FROM outbox WHERE state IN ('pending', 'sending', 'ambiguous')"):
+        for row in look(
+            "SELECT id, state, lane FROM outbox WHERE state IN ('pending', 'sending', 'ambiguous')"
+        ):
             self.fail(f"message {row['id']} still waits in {row['lane']} as {row['state']}")
         for row in look("SELECT event_key, count(*) AS n FROM journal GROUP BY event_key HAVING n > 1"):
             self.fail(f"decided {row['n']} times: {row['event_key']}")
@@ -166,7 +170,9 @@ class Watch:
         assert self.writer is not None
         outcomes: Counter[str] = Counter()
         cases: dict[str, Case] = {}
-        conversations = {r["id"]: r["conversation"] for r in self.writer.look("SELECT id, conversation FROM cases")}
+        conversations = {
+            r["id"]: r["conversation"] for r in self.writer.look("SELECT id, conversation FROM cases")
+        }
         for row in self.writer.look("SELECT * FROM journal ORDER BY seq"):
             content = json.loads(row["content"])
             event = load_inbound(content["event"])
@@ -214,7 +220,9 @@ class Watch:
             if not isinstance(event, MessageReceived):
                 continue
             key = f"{event.place.platform}:{event.place.channel}:{event.ref.id}"
-            rows = self.writer.look("SELECT state, error FROM inbox WHERE ref = ? AND kind = 'message'", (key,))
+            rows = self.writer.look(
+                "SELECT state, error FROM inbox WHERE ref = ? AND kind = 'message'", (key,)
+            )
             if len(rows) != 1:
                 self.fail(f"message {event.ref.id} was recorded {len(rows)} times")
                 continue

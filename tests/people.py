@@ -66,7 +66,11 @@ class Person:
     # --- what anybody can do ------------------------------------------------------------------------------
 
     def post(self, event: Envelope, then: Any = None) -> None:
+        before = list(self._sending) if self.world.fifo else []
+
         async def work() -> None:
+            if before:
+                await asyncio.gather(*before)
             answer = await self.world.postbox.send(event)  # type: ignore[arg-type]
             if then is not None:
                 then(answer)
@@ -98,7 +102,9 @@ class Person:
         home = self._home(shown)
         self.post(
             MessageEdited(
-                **self._envelope(home, f"edit:{shown.id}:{shown.edits}"), ref=MsgRef(home, shown.id), text=text
+                **self._envelope(home, f"edit:{shown.id}:{shown.edits}"),
+                ref=MsgRef(home, shown.id),
+                text=text,
             )
         )
 
@@ -193,7 +199,11 @@ class Agent(Person):
         elif roots and dice < 0.93:
             root = self.rng.choice(roots[-3:])
             self.world.counts["takeovers by writing"] += 1
-            self.say(f"Hello from {self.actor.name} {self.world.number()}", place("help", root.id), mention=dice > 0.92)
+            self.say(
+                f"Hello from {self.actor.name} {self.world.number()}",
+                place("help", root.id),
+                mention=dice > 0.92,
+            )
         elif cards and dice < 0.96 and self.world.options.foul:
             self.rng.choice(cards).deleted = True  # somebody tidies up the staff channel
             self.world.counts["cards deleted"] += 1

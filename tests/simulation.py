@@ -218,6 +218,7 @@ class World:
         self.process = None
         await process.kill()
         await asyncio.sleep(down)
+        self.disk.full = False  # with a full disk it says so and does not start
         self.start()
 
     async def trouble(self) -> None:
@@ -328,4 +329,3 @@ def play(seed: int, options: Options | None = None) -> Story:
 
 async def _play(seed: int, options: Options, path: Path) -> Story:
     return await World(seed, options, path).play()
-

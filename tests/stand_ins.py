@@ -17,7 +17,7 @@ from handoff import facts
 from handoff.decide import wants_search, wants_signals
 from handoff.model import Case, Fact, Fired, Found, Hit, Known
 from handoff.policy import CategoryRule, ChannelRule, FieldRule, Policy, RouteRule, Timers
-from tests.world import DESK, NAME, place
+from tests.world import DESK, NAME
 
 TOPICS = ("refunds", "passwords", "invoices", "calendars", "plans", "exports")
 SHOUTS = {

@@ -241,7 +241,9 @@ class TownAdapter:
             raise Ambiguous("the connection broke while sending")
         if dice() < w.refused and isinstance(op, Post):
             counts["refused"] += 1
-            raise (Rejected("the content was refused") if dice() < 0.5 else Forbidden("a permission is missing"))
+            raise (
+                Rejected("the content was refused") if dice() < 0.5 else Forbidden("a permission is missing")
+            )
 
     async def reconcile(
         self, op: Op, part: int, key: str, since: float
@@ -280,7 +282,11 @@ class Postbox:
     """Carries what people do to whatever process is listening, until it is acknowledged."""
 
     def __init__(
-        self, sink: Callable[[], Any], weather: Callable[[], Weather], rng: random.Random, task: Callable[[Any], Any]
+        self,
+        sink: Callable[[], Any],
+        weather: Callable[[], Weather],
+        rng: random.Random,
+        task: Callable[[Any], Any],
     ) -> None:
         self._sink, self._weather, self._rng, self._task = sink, weather, rng, task
         self.counts: Counter[str] = Counter()

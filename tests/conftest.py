@@ -1,0 +1,22 @@
+"""What several test files share: the sample knowledge, built once and kept between runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from tests.stage import Knowledge
+
+
+@pytest.fixture(scope="session")
+def knowledge(pytestconfig: pytest.Config) -> Iterator[Knowledge]:
+    """The sample knowledge in use. The folder stays in pytest's cache: unchanged passages are not embedded again."""
+    home = Path(pytestconfig.cache.mkdir("knowledge"))  # type: ignore[union-attr]
+    with FileLock(str(home / "building.lock")):
+        made = asyncio.run(Knowledge.built(home))
+    yield made
+    made.library.close_for_good()
