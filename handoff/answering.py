@@ -163,7 +163,7 @@ def _unsure(t: Turn, text: str, found: Found | None, mode: str) -> Decision:
     if found is not None:
         _gap(t, found)
     if mode == "draft":
-        escalation.escalate(t, "draft", t.policy.phrase("why.unsure"))
+        escalation.escalate(t, "unsure", t.policy.phrase("why.unsure"))
         return t.done("escalate", "nothing is good enough for a draft")
     if t.case.bot_turns + 1 >= t.policy.max_bot_turns:
         return _third_turn(t)

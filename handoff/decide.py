@@ -34,7 +34,7 @@ from handoff.facts import HomeView, Line
 from handoff.listening import concerns, wants_search, wants_signals
 from handoff.model import Case, Decision, Home, Known, Mark, Phase, Said, TicketState
 from handoff.policy import Policy, is_staff, same_person
-from handoff.turn import Turn
+from handoff.turn import REMEMBERED, Turn
 
 __all__ = ["concerns", "decide", "wants_search", "wants_signals"]
 
@@ -133,7 +133,7 @@ def _remember(t: Turn, event: MessageReceived, who: str) -> tuple[Said, ...]:
     for ref, text in zip(refs, texts, strict=False):
         files = event.files if ref == refs[-1] else ()
         lines.append(Said("customer" if who == "customer" else "other", name, text, t.now, ref, files))
-    t.change(said=(*t.case.said[-200:], *lines), started_at=t.case.started_at or t.now)
+    t.change(said=(*t.case.said, *lines)[-REMEMBERED:], started_at=t.case.started_at or t.now)
     return tuple(lines)
 
 

@@ -19,6 +19,7 @@ from handoff.turn import Turn
 
 SUBJECT_CHARACTERS = 80
 LINES_ONE_BY_ONE = 12
+OFTEN, RECENT_SECONDS, UNHAPPY = 3, 30 * 86_400, 2
 
 
 def escalate(
@@ -108,8 +109,17 @@ def _ticket(
         private_fields=answers.private,
         earlier=tuple(dict.fromkeys((*case.closed_tickets, *(e.number for e in known.earlier)))),
         draft=draft or known.draft,
+        tags=_history(t),
     )
     return tickets.with_dues(ticket, policy)
+
+
+def _history(t: Turn) -> tuple[str, ...]:
+    """What this customer's earlier tickets say about this one."""
+    earlier = t.known.earlier
+    often = sum(t.now - e.opened_at <= RECENT_SECONDS for e in earlier) + 1 >= OFTEN
+    unhappy = any(e.csat is not None and e.csat <= UNHAPPY for e in earlier)
+    return (*(("often-here",) if often else ()), *(("rated-low-before",) if unhappy else ()))
 
 
 def choose_category(t: Turn, *wishes: str) -> CategoryRule:

@@ -6,6 +6,7 @@ At most five inputs, so that one form fits every platform. Labels come from the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from adapters.port import (
     ActionInvoked,
@@ -45,7 +46,7 @@ def form_for(event: Inbound, case: Case | None, policy: Policy, language: str) -
         return None
     if verb in ("transfer", "escalate", "resolve") and not tickets.may_move(ticket, verb):
         return None
-    return _desk_form(verb, event, case, ticket, policy)
+    return _desk_form(verb, event.arg if isinstance(event, ActionInvoked) else "", case, ticket, policy)
 
 
 def _verb(event: Inbound) -> str:
@@ -69,7 +70,7 @@ def _made(verb: str, inputs: tuple[FormInput, ...], context: str, policy: Policy
     return Form(verb, title, inputs[:INPUTS_MAX], context, submit)
 
 
-def _desk_form(verb: str, event: Inbound, case: Case, ticket: Ticket, policy: Policy) -> Form | None:
+def _desk_form(verb: str, arg: str, case: Case, ticket: Ticket, policy: Policy) -> Form | None:
     spoken = policy.language
 
     def label(key: str) -> str:
@@ -79,7 +80,7 @@ def _desk_form(verb: str, event: Inbound, case: Case, ticket: Ticket, policy: Po
         case "reply":
             inputs = _reply_inputs(label("text"), label("canned"), policy)
         case "edit_draft":
-            n = listening.number_of(event.arg) if isinstance(event, ActionInvoked) else -1
+            n = listening.number_of(arg)
             if not ticket.draft or n != case.counters.get("draft", 0):
                 return None
             form_context = f"{ticket.id}.{n}"
@@ -192,7 +193,23 @@ def form_errors(event: FormSubmitted, case: Case | None, policy: Policy, languag
         errors["level"] = policy.phrase(
             "problem.choice", language, label="", hint="", choices="P0, P1, P2, P3"
         )
-    return FormErrors(errors) if errors else None
+    return FormErrors(errors, _refilled(event, case, policy, language)) if errors else None
+
+
+def _refilled(event: FormSubmitted, case: Case | None, policy: Policy, language: str) -> Form | None:
+    """The same form with what was typed, for platforms that cannot show errors inside it."""
+    if case is None:
+        return None
+    if event.form in ("fill", "details"):
+        form = _private(event.form, case, policy, language)
+    elif case.ticket is not None:
+        form = _desk_form(event.form, event.context, case, case.ticket, policy)
+    else:
+        return None
+    if form is None:
+        return None
+    typed = tuple(replace(i, value=event.values.get(i.id, i.value)) for i in form.inputs)
+    return replace(form, inputs=typed)
 
 
 def _reply_errors(event: FormSubmitted, policy: Policy, language: str) -> dict[str, str]:

@@ -157,6 +157,8 @@ def test_private_fields_travel_by_a_form_only() -> None:
     wrong = form_errors(scene.form(ANA, "fill", CASE, order="?", email="ana"), scene.case, POLICY, "")
     assert wrong is not None
     assert set(wrong.errors) == {"order", "email"}
+    assert wrong.form is not None
+    assert [i.value for i in wrong.form.inputs] == ["?", "ana"]
     right = scene.form(ANA, "fill", CASE, order="INV-77777", email="ana@example.org")
     assert form_errors(right, scene.case, POLICY, "") is None
     scene.play(right)

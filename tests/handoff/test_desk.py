@@ -23,7 +23,7 @@ from handoff.facts import (
     Transcript,
 )
 from handoff.forms import form_for
-from handoff.model import CloseThread, Home, Phase, Say, TicketState, Update, Whisper
+from handoff.model import CloseThread, Earlier, Home, Phase, Say, TicketState, Update, Whisper
 from handoff.policy import PERMISSIONS
 from tests.handoff.scene import (
     ANA,
@@ -37,6 +37,7 @@ from tests.handoff.scene import (
     LOGIN,
     POLICY,
     REFUND,
+    START,
     THREAD,
     Scene,
     found,
@@ -129,6 +130,14 @@ def test_tier_and_taxonomy_reach_the_ticket() -> None:
     ticket = scene.case.ticket
     assert ticket is not None
     assert (ticket.tier, ticket.priority, ticket.category, ticket.leaf) == ("gold", "P1", "billing", "refund")
+
+
+def test_earlier_tickets_leave_their_mark() -> None:
+    scene = Scene()
+    earlier = tuple(Earlier(n, "x", "closed", START - n * 86_400, csat=2) for n in (1, 2))
+    scene.asks("help", fired="human", earlier=earlier)
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.tags == ("often-here", "rated-low-before")
 
 
 # --- claim ------------------------------------------------------------------------------------------------------
