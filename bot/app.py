@@ -83,7 +83,7 @@ class App:
         self.library = library or library_of(config)
         self.policy = policy_of(config)
         self.texts = texts_of(config)
-        self.signals = Signals(self.library.embed)
+        self.signals = Signals(self.library.embed, config.bot.data_dir / "triggers")
         self.model = LanguageModel(
             host=config.ollama.host, model=config.ollama.model, timeout_seconds=config.ollama.timeout_seconds,
             keep_alive=config.ollama.keep_alive, embed=self.library.embed,

@@ -47,7 +47,7 @@ class Asker:
     def __init__(self, config: Config, library: Library) -> None:
         self.policy = policy_of(config)
         self.library = library
-        self._signals = Signals(library.embed)
+        self._signals = Signals(library.embed, config.bot.data_dir / "triggers")
         self._gatherer = Gatherer(library, self._signals, NoHistory(), self.policy, Metrics())
 
     async def prepare(self) -> None:
