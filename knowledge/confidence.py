@@ -69,23 +69,27 @@ def calibrate(samples: Sequence[Sample], *, head: bool, max_wrong: float) -> Cal
     """Fit the confidence to a rehearsal and draw the lines."""
     prior = np.array(PRIOR["head" if head else "words"])
     weights = fit(samples, prior) if samples else prior
-    own = sum(1 for one in samples if one.kind in ("own", "labelled"))
+    own = sum(
+        1.0 if one.kind in ("own", "labelled") else 0.5
+        for one in samples
+        if one.kind in ("own", "labelled", "lone")
+    )
     draft = Calibration(weights=tuple(float(round(one, 5)) for one in weights), max_wrong=max_wrong)
     curve = tuple(
-        (round(draft.probability(one.evidence), 5), one.right, round(one.weight, 6)) for one in samples
+        point for one in samples for point in _points(one, round(draft.probability(one.evidence), 5))
     )
     answer, coverage, risk = threshold(curve, max_wrong)
     note = ""
     if own < ENOUGH:
         answer = max(answer, 1.0 - max_wrong / 2)
-        note = f"only {own} questions of this knowledge could be rehearsed; the line is drawn higher than they say"
+        note = f"only {own:.0f} questions of this knowledge could be rehearsed; the line is drawn higher than they say"
     return Calibration(
         weights=draft.weights,
         threshold_answer=round(min(answer, HIGHEST), 4),
         threshold_clarify=round(clarify_line(answer), 4),
         max_wrong=max_wrong,
         summary={
-            "rehearsed": float(own),
+            "rehearsed": own,
             "expected_coverage": round(coverage, 4),
             "expected_wrong": round(risk, 4),
             "note": note,
@@ -99,7 +103,8 @@ def _points(sample: Sample, confidence: float) -> list[tuple[float, bool, float]
     counts as right with just the probability that its confidence promises."""
     if sample.kind != "lone":
         return [(confidence, sample.right, round(sample.weight, 6))] if sample.weight > 0 else []
-    return [(confidence, True, round(confidence, 6)), (confidence, False, round(1.0 - confidence, 6))]
+    pair = [(confidence, True, round(confidence, 6)), (confidence, False, round(1.0 - confidence, 6))]
+    return [point for point in pair if point[2] > 0]
 
 
 def clarify_line(answer: float) -> float:

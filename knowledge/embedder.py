@@ -20,7 +20,7 @@ from knowledge.engine import Engine, Vectors
 T = TypeVar("T")
 REMEMBERED = 4096  # vectors of recent questions: 6 MB for 384 dimensions
 QUESTIONS_AT_ONCE = 64
-PASSAGES_AT_ONCE = 8  # about a tenth of a second: how long a question may wait for a build
+PASSAGES_AT_ONCE = 8  # about a tenth of a second: what a question may have to wait for a build
 _FIRST, _LATER = 0, 1
 
 

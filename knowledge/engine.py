@@ -32,8 +32,9 @@ class Engine(Protocol):
 class OnnxEngine:
     """The exported model on onnxruntime: no torch, no transformers, one thread for a question.
 
-    Several questions at once are split over `workers` threads, which is what makes batching pay on a CPU: one
-    question already keeps one core busy.
+    Several texts at once are split over `workers` threads, which is what makes batching pay on a CPU: one question
+    already keeps one core busy. int8 runs every text by itself: it scales activations by the whole batch, so that a
+    question's vector would depend on who else asked, and an answer could not be reproduced.
     """
 
     def __init__(self, folder: Path, variant: str = "fp32", *, threads: int = 1, workers: int = 1) -> None:
@@ -63,6 +64,7 @@ class OnnxEngine:
         self._prompts = (str(about["query_prompt"]), str(about["passage_prompt"]))
         self._pool = ThreadPoolExecutor(workers, "model") if workers > 1 else None
         self._workers = workers
+        self._alone = variant == "int8"
         self.dimension = int(about["dimension"])
         self.limit = int(about["limit"])
         self.name = f"onnxruntime {variant}"
@@ -73,7 +75,11 @@ class OnnxEngine:
             return out
         prompt = self._prompts[passages]
         ids = [one.ids for one in self._tokenizer.encode_batch([prompt + text for text in texts])]
-        batches = _batches([len(one) for one in ids], self._workers)
+        batches = (
+            [[at] for at in range(len(ids))]
+            if self._alone
+            else _batches([len(one) for one in ids], self._workers)
+        )
         if self._pool and len(batches) > 1:
             results = list(self._pool.map(lambda batch: self._run([ids[at] for at in batch]), batches))
         else:

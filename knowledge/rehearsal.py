@@ -21,7 +21,7 @@ from knowledge.passage import Passage, Topic
 from knowledge.ranking import NEVER, Numbers, Scores, features, gather, lexical_of, order_of
 
 OWN_AT_MOST = 400
-ABSENT_SHARE, CHAT_SHARE = 0.10, 0.06  # of all questions: about what support channels see
+ABSENT_SHARE, CHAT_SHARE = 0.06, 0.05  # of all questions: about what support channels see
 HALF_FAITHFUL = 20.0  # see rehearse()
 RELATED = 0.6  # chat closer than this to something in the snapshot is covered by it
 

@@ -107,49 +107,59 @@ class Searcher:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read a message."""
+
+    text: str
+    repaired: bool = False
+    together: bool = False  # with the question before it
+
+
 class Asking:
     """One question on its way: first the texts to embed, then the answer from their vectors."""
 
     def __init__(self, searcher: Searcher, asked: Asked) -> None:
         self._searcher = searcher
         self._asked = asked
-        self._texts: list[str] = []
-        self._repaired = ""
+        self._readings: list[Reading] = []
         self._began = self._ready = 0.0
 
     def texts(self) -> list[str]:
-        """The question, repaired; and read together with the one before, where it seems to lean on that."""
+        """The question as it is; with its spelling repaired; and after the one before, if it seems to lean on that."""
         self._began = time.perf_counter()
         asked = self._asked
         self._mask = self._searcher.mask(asked)
         question = asked.question.strip()[:QUESTION_AT_MOST]
-        fixed = self._searcher.repaired(question, self._mask) if question else ""
-        self._repaired = fixed if fixed != question else ""
-        self._texts = [fixed] if fixed else []
-        if fixed and asked.scope.previous and is_follow_up(question):
-            self._texts.append(f"{asked.scope.previous.strip()[:QUESTION_AT_MOST]} {fixed}")
+        if question:
+            self._readings.append(Reading(question))
+            fixed = self._searcher.repaired(question, self._mask)
+            if fixed != question:
+                self._readings.append(Reading(fixed, repaired=True))
+            if asked.scope.previous and is_follow_up(question):
+                before = asked.scope.previous.strip()[:QUESTION_AT_MOST]
+                self._readings.append(Reading(f"{before} {fixed}", repaired=fixed != question, together=True))
         self._ready = time.perf_counter()
-        return self._texts
+        return [reading.text for reading in self._readings]
 
     def answer(self, vectors: Vectors) -> Found:
+        """The reading with the most confident result; the plainest of equals."""
         embedded = time.perf_counter()
-        readings = [
-            self._searcher.hits(self._searcher.evidence(text, vector, self._mask), self._asked.k, self._mask)
-            for text, vector in zip(self._texts, vectors, strict=True)
-        ]
-        best = max(
-            range(len(readings)),
-            key=lambda at: readings[at][0].confidence if readings[at] else 0.0,
-            default=-1,
-        )
-        hits = readings[best] if best >= 0 else ()
+        best = Reading("")
+        hits: tuple[Hit, ...] = ()
+        for reading, vector in zip(self._readings, vectors, strict=True):
+            found = self._searcher.hits(
+                self._searcher.evidence(reading.text, vector, self._mask), self._asked.k, self._mask
+            )
+            if found and (not hits or found[0].confidence > hits[0].confidence):
+                best, hits = reading, found
         calibration = self._searcher.snapshot.calibration
         done = time.perf_counter()
         return Found(
             snapshot=self._searcher.snapshot.info.id,
             hits=hits,
             language=self._asked.language,
-            repaired=self._repaired,
+            repaired=best.text if best.repaired and not best.together else "",
             confidence=hits[0].confidence if hits else 0.0,
             threshold_answer=calibration.threshold_answer,
             threshold_clarify=calibration.threshold_clarify,
@@ -159,5 +169,7 @@ class Asking:
                 "embed": round((embedded - self._ready) * 1000, 3),
                 "search": round((done - embedded) * 1000, 3),
             },
-            why=explain(hits, calibration, repaired=self._repaired, together=best == 1),
+            why=explain(
+                hits, calibration, repaired=best.text if best.repaired else "", together=best.together
+            ),
         )

@@ -10,10 +10,14 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from knowledge.tokens import STOP_WORDS, fold
 
-SHORTEST = 4  # letters: below that, everything is one letter away from everything
-LONG = 8  # from here on two letters may be wrong
+SHORTEST = 5  # letters: below that, everything is one letter away from everything
+LONG = 10  # from here on two letters may be wrong
 REPAIRS = 4  # of one question
-_WORD = re.compile(r"[^\W\d_]{4,}")
+_WORD = re.compile(
+    r"(?<![\w./\\-])[^\W\d_]{5,}(?![\w/\\-])"
+)  # a whole word: no part of a path, a name or a version
+_ENDINGS = ("s", "es", "ed", "ing", "er", "ly", "d")
+_BEGINNINGS = ("re", "un", "dis", "pre", "non")
 
 
 class Speller:
@@ -34,7 +38,8 @@ class Speller:
         def mend(found: re.Match[str]) -> str:
             nonlocal repairs
             word = found.group()
-            if repairs >= REPAIRS or not self._is_suspect(fold(word)):
+            plain = word.islower() or word.istitle()
+            if repairs >= REPAIRS or not plain or not self._is_suspect(fold(word)):
                 return word
             better = self._nearest(fold(word), may_say)
             repairs += better is not None
@@ -43,12 +48,19 @@ class Speller:
         return _WORD.sub(mend, text)
 
     def _is_suspect(self, word: str) -> bool:
-        return (
-            len(word) >= SHORTEST
-            and word not in self._known
-            and word not in STOP_WORDS
-            and not self._common(word)
-        )
+        return len(word) >= SHORTEST and word not in STOP_WORDS and not self._is_word(word)
+
+    def _is_word(self, word: str) -> bool:
+        """Known as it is, or as a known word with an English ending or beginning."""
+        if word in self._known or self._common(word):
+            return True
+        for ending in _ENDINGS:
+            root = word.removesuffix(ending)
+            if root != word and any(
+                self._common(one) or one in self._known for one in (root, root + "e", root[:-1])
+            ):
+                return True
+        return any(word.startswith(one) and self._common(word.removeprefix(one)) for one in _BEGINNINGS)
 
     def _nearest(self, word: str, may_say: Callable[[str], bool]) -> str | None:
         allowed = 2 if len(word) >= LONG else 1
@@ -62,6 +74,6 @@ class Speller:
             found, key=lambda one: (one[1], one[0][0] != word[0], abs(len(one[0]) - len(word)), one[0])
         )
         best = [one for one in ranked if may_say(one[0])]
-        if not best or (best[0][0][0] != word[0] and best[0][1] > 1):
+        if not best or best[0][0][0] != word[0]:
             return None
         return str(best[0][0])

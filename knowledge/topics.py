@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -32,7 +32,15 @@ _PLAIN_LINE = re.compile(r"^(?:#+\s*)?\**([A-Za-z][A-Za-z _]{1,24}?)\**\s*:\**\s
 _LANGUAGE_SUFFIX = re.compile(r"\.([a-z]{2})$")
 _LINK_TARGET = re.compile(r"(?:channel:|role:|[#@])?(.+)")
 _SIMILAR = 75.0  # rapidfuzz ratio from which an unknown key is a slip of the pen, not the team's own field
-_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # in C where it is built
+    """YAML without its own idea of dates: we read them ourselves, and say which line is wrong."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as the class above has it
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 @dataclass(slots=True)
@@ -92,13 +100,13 @@ def front_matter_topic(source: Source, text: str) -> Topic | None:
 
 def _yaml_mapping(source: Source, block: str) -> dict[str, Any] | None:
     try:
-        fields = yaml.load(block, Loader=_Loader)  # noqa: S506 - a SafeLoader, in C where it is built
+        fields = yaml.load(block, Loader=_Loader)  # noqa: S506 - it is a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not valid YAML"
         source.complain((mark.line if mark else 0) + 2, f"broken front matter: {problem}")
         return None
-    except (ValueError, RecursionError) as error:  # e.g. a date of month 13
+    except (ValueError, RecursionError) as error:  # e.g. nested a thousand deep
         source.complain(2, f"broken front matter: {error}")
         return None
     if fields is None:
@@ -253,10 +261,6 @@ def _text_of(source: Source, key: str, value: Any, line_of: Callable[[str], int]
 def _date_of(source: Source, key: str, value: Any, line_of: Callable[[str], int]) -> str:
     if value is None or value == "":
         return ""
-    if isinstance(value, datetime):
-        return value.date().isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
     try:
         return date.fromisoformat(str(value).strip()).isoformat()
     except ValueError:
