@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from adapters.port import Actor
+from handoff.evolve import evolve
 from handoff.model import Priority, Ticket, TicketState
 from handoff.policy import Policy
 
@@ -108,7 +108,7 @@ def moved(ticket: Ticket, move: str, now: float, policy: Policy, **changes: Any)
     elif move == "reply":
         changes["paused_at"] = now  # a new reply: the customer's time to answer starts again
         changes["paused_seconds"] = ticket.paused_seconds + _elapsed(ticket, now, policy)
-    after = replace(ticket, **changes)
+    after = evolve(ticket, **changes)
     return after if after.paused_seconds == ticket.paused_seconds else with_dues(after, policy)
 
 
@@ -140,7 +140,7 @@ def after(start: float, seconds: float, priority: Priority, policy: Policy) -> f
 def with_dues(ticket: Ticket, policy: Policy) -> Ticket:
     """The ticket with the deadlines that its priority promises. Time in pending does not count."""
     target = policy.targets[ticket.priority]
-    return replace(
+    return evolve(
         ticket,
         first_response_due=after(ticket.opened_at, target.first_response, ticket.priority, policy),
         resolution_due=after(

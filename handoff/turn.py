@@ -6,12 +6,12 @@ state asks for. So no rule can forget either.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Literal
 
 from adapters.port import Actor, FileRef, Inbound, MessageReceived, MsgRef, Place
 from handoff import clock
 from handoff import ticket as tickets
+from handoff.evolve import evolve
 from handoff.facts import Card, Line
 from handoff.model import (
     Cancel,
@@ -88,14 +88,14 @@ class Turn:
         """Change the case. The first change makes this turn's own copy; until `done` nobody else sees it, so the
         following ones may write into it: copying thirty fields six times would cost most of a decision."""
         if self.case is self.before:
-            self.case = replace(self.before, **changes)
+            self.case = evolve(self.before, **changes)
             return
         for name, value in changes.items():
             object.__setattr__(self.case, name, value)
 
     def edit(self, **changes: Any) -> None:
         """Change the ticket."""
-        self.change(ticket=replace(self.ticket, **changes))
+        self.change(ticket=evolve(self.ticket, **changes))
 
     def move(self, move: str, **changes: Any) -> None:
         """Make a legal move of the ticket."""
