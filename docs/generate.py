@@ -1,8 +1,9 @@
 # ruff: noqa: INP001  # a script beside the pages that it writes, not a package
-"""Writes docs/configuration.md: the words of config.toml beside the rules of bot/config.py.
+"""Writes docs/configuration.md, the words of config.toml beside the rules of bot/config.py, and the tables of
+docs/handoff.md (see generate_handoff.py).
 
-    python docs/generate.py          writes the page
-    python docs/generate.py --check  exits with 1 where the page is not what would be written
+    python docs/generate.py          writes the pages
+    python docs/generate.py --check  exits with 1 where a page is not what would be written
 
 config.toml is where an admin reads what a key means, bot/config.py is what the process accepts. Neither is repeated
 by hand: a key without words, or words without a key, is an error here.
@@ -25,7 +26,9 @@ from pydantic.fields import FieldInfo
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bot.config import ENVIRONMENT, Config  # noqa: E402  # found once the project's root is on the path
+import generate_handoff  # noqa: E402  # both are found once the project's root is on the path
+
+from bot.config import ENVIRONMENT, Config  # noqa: E402
 
 PAGE = ROOT / "docs" / "configuration.md"
 EXAMPLE = ROOT / "config.toml"
@@ -211,11 +214,14 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    text = page()
-    if "--check" in arguments:
-        return int(not PAGE.exists() or PAGE.read_text("utf-8") != text)
-    PAGE.write_text(text, "utf-8")
-    return 0
+    handoff = generate_handoff.PAGE
+    pages = {PAGE: page(), handoff: generate_handoff.filled(handoff.read_text("utf-8"))}
+    stale = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
+    for path in stale:
+        print(path.relative_to(ROOT), "is stale" if "--check" in arguments else "written")  # noqa: T201
+        if "--check" not in arguments:
+            path.write_text(pages[path], "utf-8")
+    return int("--check" in arguments and bool(stale))
 
 
 if __name__ == "__main__":
