@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from adapters.port import ActionInvoked
 from handoff import collect, escalation, listening
 from handoff.facts import Answer, Ask, Offer, Source
 from handoff.model import Decision, Found, Hit, Phase, Tried
@@ -141,6 +142,9 @@ def _receipt(t: Turn, receipt: str, known: list[Found], hits: list[Hit], text: s
         threshold=found.threshold_answer,
         scores=[[h.topic, h.version, h.score, dict(h.evidence)] for h in found.hits[:5]],
         parts=[[f.question, h.topic, h.version] for f, h in zip(known, hits, strict=True)],
+        chosen=isinstance(
+            t.event, ActionInvoked
+        ),  # the customer picked the topic: not what the search put first
         trace=[list(x) for x in t.trace],
         text=text,
         at=t.now,

@@ -18,7 +18,8 @@ from handoff.policy import Policy, is_staff
 from handoff.turn import Turn
 
 REPLY_CHARACTERS = 12_000
-_ORDER = re.compile(r"!(\w+)(?:\s+|$)")
+_ORDER = re.compile(r"!(\w+)(!?)(?:\s+|$)")
+_NUMBER = re.compile(r"\bT-(\d{1,9})\b", re.IGNORECASE)
 _SLOT = re.compile(r"\{(\w+)\}")
 _GIVEN = re.compile(r"(\w+)=(?:\"([^\"]*)\"|(\S+))")
 
@@ -79,7 +80,7 @@ def staff_said(t: Turn, event: MessageReceived) -> Decision:
     rest = event.text[order.end() :]
     match order.group(1).lower():
         case "reply":
-            return reply(t, rest, event.files, event)
+            return reply(t, rest, event.files, event, sure=bool(order.group(2)))
         case "canned":
             return canned(t, rest, event)
         case other:
@@ -87,9 +88,17 @@ def staff_said(t: Turn, event: MessageReceived) -> Decision:
 
 
 def reply(
-    t: Turn, text: str, files: tuple[FileRef, ...] = (), order: MessageReceived | None = None
+    t: Turn,
+    text: str,
+    files: tuple[FileRef, ...] = (),
+    order: MessageReceived | None = None,
+    *,
+    sure: bool = False,
 ) -> Decision:
-    """Send a reply to the customer after the undo window, and show staff exactly what is sent."""
+    """Send a reply to the customer after the undo window, and show staff exactly what is sent.
+
+    A text that names another ticket was probably written for it: it is stopped, unless the agent is `sure`.
+    """
     refused = t.refused("reply") or _unfit_reply(t)
     if refused is not None:
         return refused
@@ -100,10 +109,18 @@ def reply(
     if open_slots:
         slots = ", ".join(f"{{{s}}}" for s in open_slots)
         return t.no("refused.unfilled", f"unfilled: {slots}", verb="reply", slots=slots)
+    if not sure and (other := _other_ticket(t, text)):
+        return t.no("refused.other_ticket", f"the text is about {other}", verb="reply", other=other)
     if len(text) > REPLY_CHARACTERS:
         return t.no("refused.long", "a reply that is too long", verb="reply", limit=str(REPLY_CHARACTERS))
     _send(t, text, files, order)
     return t.done("reply", f"{t.actor.name or t.actor.id} replies on {t.ticket.id}")
+
+
+def _other_ticket(t: Turn, text: str) -> str:
+    """The number of another ticket that the text speaks of, or ""."""
+    ours = {t.ticket.number, *t.ticket.earlier, *t.case.closed_tickets}
+    return next((m.group() for m in _NUMBER.finditer(text) if int(m.group(1)) not in ours), "")
 
 
 def _unfit_reply(t: Turn) -> Decision | None:

@@ -105,6 +105,15 @@ def test_only_the_assignee_replies() -> None:
     assert not replies(scene)
 
 
+def test_a_text_that_was_written_for_another_ticket_is_stopped() -> None:
+    scene = Scene().claimed()
+    assert whispered(scene.notes(KIM, "!reply About T-77: it is fixed")) == "refused.other_ticket"
+    assert whispered(scene.submits(KIM, "reply", text="see t-77")) == "refused.other_ticket"
+    scene.notes(KIM, "!reply Your number is T-1042")
+    scene.notes(KIM, "!reply! It is the same as T-77")
+    assert replies(scene) == ["Your number is T-1042", "It is the same as T-77"]
+
+
 def test_an_order_that_comes_twice_is_carried_out_once() -> None:
     scene = Scene().claimed()
     event = scene.message(KIM, "!reply Hello", CARD)
