@@ -46,6 +46,9 @@ EVIDENCE: Mapping[str, str] = {
     "bm25": "words",
     "lexical": "words",
     "fts": "words",
+    "covered": "share of its words covered",
+    "phrases": "shared phrases",
+    "head": "learned judgement",
     "margin": "lead over the next",
     "title": "title",
     "question": "nearest example question",
@@ -238,14 +241,18 @@ def share(value: Any) -> float | None:
     return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) else None
 
 
+NEARLY_SURE = 0.994  # above this, rounding would claim a certainty that nobody has
+
+
 def verdict(confidence: float | None, threshold: float | None) -> str:
     """What the confidence means, as a frequency: people read "9 of 10" rightly and "0.9" wrongly."""
     if confidence is None:
         return ""
-    odds = f"Of 100 answers like this one, about {round(confidence * 100)} are right"
+    right = f"about {round(confidence * 100)}" if confidence <= NEARLY_SURE else "more than 99"
+    odds = f"Of 100 answers like this one, {right} are right"
     if threshold is None:
         return f"{odds}."
-    line = round(threshold * 100)
+    line = f"{threshold * 100:.3g}"
     if confidence >= threshold:
         return f"{odds}; the line for answering is {line}."
     return f"{odds}; that is below the line of {line}, so it is not sent as an answer."

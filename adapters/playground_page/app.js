@@ -7,7 +7,7 @@ import { Feed, send, sendOnEnter, subject } from "./feed.js";
 import { openForm, upload } from "./forms.js";
 import { addTrace, drawWhy, showWhy } from "./why.js";
 
-const COMMANDS = ["status", "search refund", "reload", "review", "gaps", "report", "help"];
+const COMMANDS = ["status", "search refund", "reload", "review", "gaps", "report"];
 const results = new Map(); // key of a command given in the pane -> where its result goes
 const spoken = [];
 

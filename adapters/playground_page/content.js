@@ -11,7 +11,8 @@ const EMOJI = {
 export const emoji = (name) => EMOJI[name] ?? (/^[\w+-]+$/.test(name) ? `:${name}:` : name);
 
 function span({ text, style, url, ping }) {
-  let node = url ? link(url, text) : document.createTextNode(text);
+  let node = url ? link(url, text) : document.createDocumentFragment();
+  if (!url) node.append(...(style.includes("code") ? [text] : spoken(text)));
   if (style.includes("code")) node = make("code", {}, node);
   if (style.includes("s")) node = make("s", {}, node);
   if (style.includes("i")) node = make("em", {}, node);

@@ -82,7 +82,11 @@ function bar(value, threshold) {
   return whole;
 }
 
-const percent = (value) => `${Math.round(value * 100)} %`;
+/** Never a certainty that nobody has. */
+function percent(value) {
+  if (value > 0.994) return "over 99 %";
+  return value < 0.006 ? "under 1 %" : `${Math.round(value * 100)} %`;
+}
 
 function meter(trace) {
   return make("p", { class: "meter" },

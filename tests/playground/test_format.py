@@ -47,6 +47,7 @@ def test_only_links_that_a_person_may_follow_are_kept(url: str | None, kept: boo
     [
         (0.93, 0.74, "Of 100 answers like this one, about 93 are right; the line for answering is 74."),
         (0.4, 0.74, "Of 100 answers like this one, about 40 are right; that is below the line of 74, so it is not sent as an answer."),
+        (1.0, 0.995, "Of 100 answers like this one, more than 99 are right; the line for answering is 99.5."),
         (0.93, None, "Of 100 answers like this one, about 93 are right."),
         (None, 0.74, ""),
     ],
