@@ -199,6 +199,14 @@ class App:
             self.library.close()
             await self.writer.close()
 
+    async def settled(self, seconds: float = 30.0) -> None:
+        """Wait until everything that was received is decided and delivered, at most so long."""
+        await self.engine.drain(seconds)
+        await self.outbox.drain(seconds)
+        if self.engine.busy:  # a chore's result came back
+            await self.engine.drain(seconds)
+            await self.outbox.drain(seconds)
+
     async def _wind_down(self, keepers: Sequence[asyncio.Task[None]]) -> None:
         """No new events; finish what is being decided and what can leave; then let the platforms go."""
         seconds = self.config.bot.drain_seconds
@@ -292,9 +300,13 @@ def console_app(config: Config) -> tuple[App, Callable[[], Awaitable[None]]]:
     """The same in the terminal, and what to wait for: the person said /quit."""
     from adapters.console import ConsoleAdapter
 
+    async def settled() -> None:
+        await app.settled()
+
     console = ConsoleAdapter(
         agents=tuple(config.staff.playground.agents), admins=tuple(config.staff.playground.admins),
         staff_channel=config.playground.staff_channel, title=config.bot.name,
+        settled=settled,
     )  # fmt: skip
     app = App(config, [console])
     app.engine.observers.append(console.observe)

@@ -425,6 +425,7 @@ def explained(
     return {
         "at": now,
         "conversation": case.id,
+        "place": case.place.conversation,
         "customer": case.customer.name or case.customer.id,
         "event": event.type,
         "kind": decision.kind,
