@@ -24,7 +24,14 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
 GROUP_MAX = 64
-DISK_REFUSES = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_NOMEM")
+DISK_REFUSES = (
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_READONLY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_BUSY",
+    "SQLITE_NOMEM",
+)
 SCHEMA_FILES = ("0001_first.sql",)
 migrations = Migrations("firstline")
 
@@ -125,7 +132,7 @@ class Writer:
     def _run(self, opened: asyncio.Future[None], loop: asyncio.AbstractEventLoop) -> None:
         try:
             connection = look(self.path) if self._reading else connect(self.path)
-        except (sqlite3.Error, StorageError) as error:
+        except Exception as error:  # noqa: BLE001 - whoever opens must hear of it, whatever it was
             wrapped = error if isinstance(error, StorageError) else StorageError(f"{self.path}: {error}")
             loop.call_soon_threadsafe(opened.set_exception, wrapped)
             return
@@ -182,6 +189,7 @@ def transact(
 ) -> list[Any]:
     """Run each piece in its savepoint, all in one transaction; the results, or the exceptions, in order."""
     results: list[Any] = []
+    disk: Exception | None = None
     try:
         connection.execute(begin)
         for work in works:
@@ -189,6 +197,9 @@ def transact(
             try:
                 results.append(work(connection))
             except Exception as error:  # noqa: BLE001 - it is handed to whoever asked
+                disk = (
+                    error if refused(error) else disk
+                )  # SQLite may have ended the whole transaction by itself
                 connection.execute("ROLLBACK TO piece")
                 results.append(unwritten(error) if refused(error) else error)
             connection.execute("RELEASE piece")
@@ -196,7 +207,7 @@ def transact(
     except sqlite3.Error as error:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
-        return [unwritten(error)] * len(works)
+        return [unwritten(disk or error)] * len(works)
     return results
 
 
