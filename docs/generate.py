@@ -1,6 +1,6 @@
 # ruff: noqa: INP001  # a script beside the pages that it writes, not a package
 """Writes docs/configuration.md, the words of config.toml beside the rules of bot/config.py, and the tables of
-docs/handoff.md (see generate_handoff.py).
+other pages (see tables.py).
 
     python docs/generate.py          writes the pages
     python docs/generate.py --check  exits with 1 where a page is not what would be written
@@ -26,7 +26,7 @@ from pydantic.fields import FieldInfo
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import generate_handoff  # noqa: E402  # both are found once the project's root is on the path
+import tables as tables_of_pages  # noqa: E402  # both are found once the project's root is on the path
 
 from bot.config import ENVIRONMENT, Config  # noqa: E402
 
@@ -214,8 +214,8 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    handoff = generate_handoff.PAGE
-    pages = {PAGE: page(), handoff: generate_handoff.filled(handoff.read_text("utf-8"))}
+    others = {PAGE.parent / name: tables_of_pages.filled(name) for name in tables_of_pages.PAGES}
+    pages = {PAGE: page(), **others}
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
     for path in stale:
         print(path.relative_to(ROOT), "is stale" if "--check" in arguments else "written")  # noqa: T201

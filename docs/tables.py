@@ -1,5 +1,5 @@
 # ruff: noqa: INP001  # a script beside the pages that it writes, not a package
-"""Fills the tables of docs/handoff.md from the rules themselves: moves, permissions, buttons, commands, promises.
+"""Fills tables of docs/handoff.md and docs/operating.md from the code itself: moves, permissions, buttons, commands …
 
 Called by docs/generate.py. A table stands between `<!-- name: begin -->` and `<!-- name: end -->`; what is written
 around it is nobody's business here.
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from adapters.port import Actor
 from bot.config import Config
+from bot.shell import shell
 from bot.texts import catalogue
 from handoff.forms import FORMS
 from handoff.model import Ticket, TicketState
@@ -19,7 +21,7 @@ from handoff.policy import COMMANDS, PERMISSIONS
 from handoff.sla import _ACTS
 from handoff.ticket import MOVES, buttons
 
-PAGE = Path(__file__).resolve().parent / "handoff.md"
+HERE = Path(__file__).resolve().parent
 WORDS = catalogue("en")
 WHO = {
     "anyone": "everybody",
@@ -31,14 +33,15 @@ WHO = {
 ON_A_MESSAGE = {"help_message": "Get help with this", "escalate_message": "Escalate this message"}
 
 
-def filled(text: str) -> str:
-    """The page with every table as the rules say it now. Raises `SystemExit` for a table without a place."""
-    for name, make in PARTS.items():
+def filled(page: str) -> str:
+    """A page with every table as the code says it now. Raises `SystemExit` for a table without a place."""
+    text = (HERE / page).read_text("utf-8")
+    for name, make in PAGES[page].items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         before, found, rest = text.partition(begin)
         _, closed, after = rest.partition(end)
         if not (found and closed):
-            raise SystemExit(f"{PAGE.name}: the place {begin} … {end} is missing")
+            raise SystemExit(f"{page}: the place {begin} … {end} is missing")
         text = "\n".join((f"{before}{begin}", *make(), f"{end}{after}"))
     return text
 
@@ -174,9 +177,7 @@ TIMERS = {
 def timers() -> Iterator[str]:
     """Every timer that a ticket can have."""
     if set(TIMERS) != set(_ACTS):
-        raise SystemExit(
-            f"docs/generate_handoff.py: timers without words, or gone: {set(TIMERS) ^ set(_ACTS)}"
-        )
+        raise SystemExit(f"docs/tables.py: timers without words, or gone: {set(TIMERS) ^ set(_ACTS)}")
     config = Config().timers
     yield ""
     yield from table(
@@ -207,12 +208,38 @@ def commands() -> Iterator[str]:
     yield ""
 
 
-PARTS: dict[str, Callable[[], Iterator[str]]] = {
-    "states": states,
-    "moves": moves,
-    "permissions": permissions,
-    "card": card,
-    "promises": promises,
-    "timers": timers,
-    "commands": commands,
+def shell_commands() -> Iterator[str]:
+    """Every command of the command line, as its own help says it."""
+    yield ""
+    yield from table(
+        ("Command", "Does"), ((f"`firstline {name}`", " ".join(text.split())) for name, text in leaves(shell))
+    )
+    yield ""
+
+
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """(words, help) of every command that does something."""
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from leaves(inner, (*path, name))
+    if not hasattr(command, "commands"):
+        yield " ".join((*path, *_arguments(command))), command.help
+
+
+def _arguments(command: Any) -> Iterator[str]:
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            yield parameter.name.upper() if parameter.required else f"[{parameter.name.upper()}]"
+
+
+PAGES: dict[str, dict[str, Callable[[], Iterator[str]]]] = {
+    "handoff.md": {
+        "states": states,
+        "moves": moves,
+        "permissions": permissions,
+        "card": card,
+        "promises": promises,
+        "timers": timers,
+        "commands": commands,
+    },
+    "operating.md": {"shell": shell_commands},
 }
