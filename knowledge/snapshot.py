@@ -59,8 +59,13 @@ class Parts:
 
 def write(home: Path, parts: Parts, info: SnapshotInfo) -> Path:
     """Write a snapshot aside and rename it into place; an interrupted write leaves nothing that could be opened."""
-    home.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".building-", dir=home))
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".building-", dir=home))
+    except OSError as error:
+        raise KnowledgeError(
+            f"the snapshot cannot be written to {home}: {error.strerror or error}"
+        ) from error
     try:
         write_words(folder / "words.sqlite", parts.topics, parts.passages)
         np.save(folder / "vectors.npy", parts.vectors)

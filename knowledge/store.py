@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 import sqlite_utils
 
 from knowledge.engine import Vectors
-from knowledge.passage import Passage, Section, Topic
+from knowledge.passage import KnowledgeError, Passage, Section, Topic
 from knowledge.tokens import fts_query, query_words
 
 _SCHEMA = """
@@ -25,9 +25,18 @@ create virtual table words using fts5(heading, text, content='passages', content
 """
 
 
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """A full or read-only disk is one clear message."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise KnowledgeError(f"{path} cannot be written: {error}") from error
+
+
 def write_words(path: Path, topics: Sequence[Topic], passages: Sequence[Passage]) -> None:
     """Write a snapshot's topics and passages, with their full text index."""
-    with closing(sqlite3.connect(path)) as raw:
+    with _told(path), closing(sqlite3.connect(path)) as raw:
         raw.executescript("pragma journal_mode=off; pragma synchronous=off;" + _SCHEMA)
         db = sqlite_utils.Database(raw)
         with db.atomic():
@@ -92,12 +101,14 @@ class VectorCache:
     """Vectors by (model, text), so that an unchanged passage is never embedded twice."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._raw = sqlite3.connect(path, timeout=30, check_same_thread=False)
-        self._raw.execute("pragma journal_mode=wal")
-        self._raw.execute(
-            "create table if not exists vectors (hash blob primary key, vector blob) without rowid"
-        )
+        self._path = path
+        with _told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._raw = sqlite3.connect(path, timeout=30, check_same_thread=False)
+            self._raw.execute("pragma journal_mode=wal")
+            self._raw.execute(
+                "create table if not exists vectors (hash blob primary key, vector blob) without rowid"
+            )
 
     def get(self, hashes: Sequence[bytes]) -> dict[bytes, Vectors]:
         found: dict[bytes, Vectors] = {}
@@ -109,7 +120,7 @@ class VectorCache:
         return found
 
     def put(self, vectors: Iterable[tuple[bytes, Vectors]]) -> None:
-        with self._raw:
+        with _told(self._path), self._raw:
             self._raw.executemany(
                 "insert or replace into vectors values (?, ?)",
                 ((key, np.ascontiguousarray(vector, dtype=np.float32).tobytes()) for key, vector in vectors),
@@ -121,7 +132,7 @@ class VectorCache:
         (count,) = self._raw.execute("select count(*) from vectors").fetchone()
         if count <= slack * max(len(wanted), 1000):
             return
-        with self._raw:
+        with _told(self._path), self._raw:
             every = [bytes(row[0]) for row in self._raw.execute("select hash from vectors")]
             self._raw.executemany(
                 "delete from vectors where hash = ?", ([one] for one in every if one not in wanted)

@@ -1,0 +1,126 @@
+"""The exported model is the model; batches form by themselves; one failure is one failure."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from knowledge import export, models
+from knowledge.embedder import Embedder
+from knowledge.engine import OnnxEngine
+from knowledge.passage import KnowledgeError
+
+TEXTS = ["How do I get a refund?", "refund", "Wo ist meine Rechnung?", "a much longer question " * 40, "?"]
+
+
+@pytest.fixture
+def exported(pytestconfig: pytest.Config, open_library) -> Path:
+    """The packaged model's export, made once and kept in pytest's cache."""
+    _, content = models.identify("")
+    models.load("", content, Path("unused"), threads=1, workers=1).close()
+    return models.folder_of(content, Path("unused"))
+
+
+def test_the_export_was_checked_against_the_reference(exported):
+    assert json.loads((exported / "about.json").read_text())["cosine_fp32"] >= export.FAITHFUL
+
+
+def test_int8_stays_close_to_fp32(exported):
+    full, small = OnnxEngine(exported, "fp32"), OnnxEngine(exported, "int8")
+
+    assert float(np.min(np.sum(full.encode(TEXTS) * small.encode(TEXTS), axis=1))) > 0.95
+
+
+@pytest.mark.parametrize("variant", ["fp32", "int8"])
+def test_a_text_has_one_vector_whoever_else_is_asked(exported, variant):
+    engine = OnnxEngine(exported, variant, workers=2)
+    together = engine.encode(TEXTS * 5)
+    alone = np.vstack([engine.encode([text]) for text in TEXTS])
+    engine.close()
+
+    assert np.allclose(together[: len(TEXTS)], alone, atol=0 if variant == "int8" else 1e-5)
+    assert engine.encode([]).shape == (0, 384)
+
+
+class CountingEngine:
+    """A small engine that remembers what it was asked at once."""
+
+    name, dimension, limit = "counting", 2, 128
+
+    def __init__(self) -> None:
+        self.runs: list[list[str]] = []
+        self.gate: asyncio.Event | None = None
+
+    def encode(self, texts, *, passages=False):
+        self.runs.append(list(texts))
+        if "poison" in texts:
+            raise ValueError("poison")
+        return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+
+    def offsets(self, texts):
+        return [[] for _ in texts]
+
+    def knows(self, word):
+        return True
+
+    def close(self):
+        return
+
+
+async def test_questions_that_wait_together_run_together_and_are_remembered():
+    engine = CountingEngine()
+    embedder = Embedder(engine)
+    # the thread is kept busy by a job that waits for the others to queue up
+    go = threading.Event()
+    first = asyncio.ensure_future(embedder.run(go.wait))
+    await asyncio.sleep(0)
+    others = [
+        asyncio.ensure_future(embedder.ask(lambda text=f"q{number % 5}": [text], lambda vectors: vectors))
+        for number in range(20)
+    ]
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(first, *others)
+
+    assert [run for run in engine.runs if run] == [["q0", "q1", "q2", "q3", "q4"]]
+    again = await embedder.ask(lambda: ["q3"], lambda vectors: vectors)
+    assert again.tolist() == [[2.0, 1.0]]
+    assert len([run for run in engine.runs if run]) == 1
+    embedder.close()
+
+
+async def test_a_failing_question_fails_alone():
+    embedder = Embedder(CountingEngine())
+
+    with pytest.raises(ZeroDivisionError):
+        await embedder.ask(lambda: ["a"], lambda _: 1 / 0)
+    with pytest.raises(ValueError, match="poison"):
+        await embedder.ask(lambda: ["poison"], lambda vectors: vectors)
+    assert (await embedder.ask(lambda: ["fine"], lambda vectors: vectors)).tolist() == [[4.0, 1.0]]
+    embedder.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await embedder.ask(lambda: ["late"], lambda vectors: vectors)
+
+
+async def test_closing_cancels_what_waits():
+    embedder = Embedder(CountingEngine())
+    go = threading.Event()
+    busy = asyncio.ensure_future(embedder.run(go.wait))
+    waiting = asyncio.ensure_future(embedder.ask(lambda: ["never"], lambda vectors: vectors))
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(asyncio.to_thread(embedder.close))
+    go.set()
+    await closing
+    done = await asyncio.gather(busy, waiting, return_exceptions=True)
+
+    assert isinstance(done[1], asyncio.CancelledError | np.ndarray)
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path):
+    with pytest.raises(KnowledgeError, match=r"no modules\.json"):
+        models.identify(str(tmp_path))
