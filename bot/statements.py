@@ -120,7 +120,7 @@ def mark(db: sqlite3.Connection, place: Place, last: str, *, is_root: bool, now:
         place = Place(place.platform, place.tenant, place.channel, None, place.kind, place.external)
     db.execute(
         """INSERT INTO marks VALUES (?, ?, ?, ?, ?) ON CONFLICT (platform, place) DO UPDATE SET
-           last = CASE WHEN length(excluded.last) > length(last) OR excluded.last > last THEN excluded.last ELSE last END,
+           last = CASE WHEN (length(excluded.last), excluded.last) > (length(last), last) THEN excluded.last ELSE last END,
            at = excluded.at""",
         (place.platform, place.conversation, place_json.dump_json(place).decode(), last, now),
     )

@@ -355,11 +355,12 @@ class Line:
         case = case or case_in()
         before = await self.storage.case(case.place.conversation)
         wanted = {k: v for k, v in changes.items() if k in Commit.__slots__}
+        seqs = wanted.pop("seqs", ())
         case = replace(
             before or case, version=(before.version if before else 0) + 1,
             **{k: v for k, v in changes.items() if k not in wanted},
         )  # fmt: skip
-        change = Commit(before, case, case.place.conversation, (), self.clock.now(), rows, **wanted)
+        change = Commit(before, case, case.place.conversation, seqs, self.clock.now(), rows, **wanted)
         self.outbox.add(await self.storage.commit(change))
         return case
 
