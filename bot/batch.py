@@ -77,13 +77,19 @@ def settle(rows: Sequence[Recorded]) -> tuple[list[Recorded], tuple[int, ...]]:
             gone += [row.seq, *(change.seq for change in mine)]
             continue
         if mine and isinstance(event, MessageReceived):
-            newest = mine[-1].event
-            assert isinstance(newest, MessageEdited)
-            event = replace(event, text=newest.text, files=newest.files or event.files)
+            event = edited(event, [c.event for c in mine if isinstance(c.event, MessageEdited)])
             left.append(replace(row, event=event, settled=tuple(change.seq for change in mine)))
             continue
         left.append(row)
     return left, tuple(gone)
+
+
+def edited(event: MessageReceived, changes: Sequence[MessageEdited]) -> MessageReceived:
+    """The message as its author left it: the edit that was made last counts, in whatever order they arrived."""
+    by_age = sorted(changes, key=lambda change: change.occurred_at)
+    files = next((change.files for change in reversed(by_age) if change.files), event.files)
+    kinds = dict.fromkeys(kind for e in (event, *by_age) for kind in e.redacted)
+    return replace(event, text=by_age[-1].text, files=files, redacted=tuple(kinds))
 
 
 def in_order(rows: Sequence[Recorded]) -> list[Recorded]:

@@ -358,7 +358,7 @@ class Line:
         seqs = wanted.pop("seqs", ())
         case = replace(
             before or case, version=(before.version if before else 0) + 1,
-            **{k: v for k, v in changes.items() if k not in wanted},
+            **{k: v for k, v in changes.items() if k not in Commit.__slots__},
         )  # fmt: skip
         change = Commit(before, case, case.place.conversation, seqs, self.clock.now(), rows, **wanted)
         self.outbox.add(await self.storage.commit(change))

@@ -125,7 +125,7 @@ async def test_a_case_has_one_open_ticket(tmp_path: Path) -> None:
     before = await line.storage.case(case.place.conversation)
     assert before is not None
     line.writer.connection.execute("BEGIN")
-    with pytest.raises(Exception, match="UNIQUE constraint failed: tickets.case_id"):
+    with pytest.raises(Exception, match=r"UNIQUE constraint failed: tickets\.case_id"):
         line.writer.connection.execute(
             """INSERT INTO tickets SELECT 2, case_id, platform, tenant, customer, customer_name, state, category, leaf,
                priority, route, subject, assignee, assignee_name, trigger, escalated_ever, reopened, opened_at, claimed_at,
