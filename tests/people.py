@@ -196,7 +196,7 @@ class Agent(Person):
             self._press(self.rng.choice(cards[-8:]))
         elif cards and dice < 0.85:
             self._write(self.rng.choice(cards[-8:]))
-        elif roots and dice < 0.93:
+        elif roots and 0.85 <= dice < 0.93:
             root = self.rng.choice(roots[-3:])
             self.world.counts["takeovers by writing"] += 1
             self.say(
