@@ -28,6 +28,7 @@ from bot.language_model import LanguageModel
 from bot.metrics import Metrics
 from bot.outbox import Outbox
 from bot.policies import policy_of, texts_of
+from bot.recall import Recall
 from bot.reload import Reloader
 from bot.reports import Reports
 from bot.signals import Signals
@@ -93,8 +94,15 @@ class App:
             self.library, self.storage, paths=config.knowledge.paths, golden=config.knowledge.golden,
             replay=config.knowledge.replay_questions, clock=self.clock, changed=self._knowledge_changed,
         )  # fmt: skip
+        recall = Recall(self.library, self.storage, clock=self.clock)
         self.chores = Chores(
-            self.library, self.reloader, self.reports, self.storage, self.status, clock=self.clock
+            self.library,
+            self.reloader,
+            self.reports,
+            self.storage,
+            self.status,
+            recall=recall,
+            clock=self.clock,
         )
         self.outbox = Outbox(
             self.storage,
@@ -111,7 +119,7 @@ class App:
         )  # fmt: skip
         self.engine = Engine(
             self.storage, self.outbox, gatherer, self.policy, self.word, clock=self.clock, metrics=self.metrics,
-            debounce=config.bot.debounce_seconds, concurrency=config.bot.concurrency, choices=self.choices,
+            debounce=config.bot.debounce_seconds, concurrency=config.bot.concurrency, messages_per_minute=config.limits.messages_per_minute, choices=self.choices,
         )  # fmt: skip
         self.chores.connect(self.engine.put)
         self.site = Site(config.web.host, config.web.port, self.metrics, self.status, routes(self.engine))
@@ -261,7 +269,7 @@ def platform_adapters(config: Config) -> list[ChatAdapter]:
                     signing_secret=config.secrets.slack_signing_secret.get_secret_value(),
                     api_base=s.api_base, staff_channel=s.staff_channel, channels={c.id: c.mode for c in s.channels},
                     http=s.http, sockets=s.sockets, agents=frozenset(config.staff.slack.agents),
-                    admins=frozenset(config.staff.slack.admins),
+                    admins=frozenset(config.staff.slack.admins), file_bytes_max=config.limits.file_mb * 2**20,
                 )
             )
         )  # fmt: skip

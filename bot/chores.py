@@ -13,10 +13,12 @@ from typing import Any
 
 import structlog
 
-from adapters.port import ChoreDone, Place
+from adapters.port import Actor, ChoreDone, Place
 from bot.clock import Clock
+from bot.recall import Recall
 from bot.reload import Reloader, refused
 from bot.reports import Reports
+from bot.routing import PLATFORMS
 from bot.storage import Row, Storage
 from handoff.model import Case
 from knowledge.library import KnowledgeError, Library, Scope
@@ -38,10 +40,11 @@ class Chores:
         storage: Storage,
         status: Callable[[], Result],
         *,
+        recall: Recall,
         clock: Clock,
     ) -> None:
         self._library, self._reloader, self._reports = library, reloader, reports
-        self._storage, self._status, self._clock = storage, status, clock
+        self._storage, self._status, self._clock, self._recall = storage, status, clock, recall
         self._put: Callable[[ChoreDone, str], Awaitable[None]] | None = None
         self._by_name: dict[str, Callable[[Mapping[str, Any], Row], Awaitable[tuple[bool, Result]]]] = {
             "reload": self._reload,
@@ -49,7 +52,7 @@ class Chores:
             "status": self._show_status,
             "search": self._search,
             "gaps": self._report,
-            "review": self._report,
+            "review": self._review,
             "report": self._report,
             "tickets": self._report,
             "why": self._report,
@@ -61,6 +64,7 @@ class Chores:
     def connect(self, put: Callable[[ChoreDone, str], Awaitable[None]]) -> None:
         """Where results go; the engine exists only after the outbox that calls us."""
         self._put = put
+        self._recall.connect(put)
 
     async def __call__(self, row: Row) -> None:
         name = str(row.out.args.get("name", ""))
@@ -83,7 +87,7 @@ class Chores:
         case = await self._storage.case(conversation)
         event = ChoreDone(
             keys=(f"chore:{row.id}",), place=case.place if case else Place(platform, tenant, channel),  # type: ignore[arg-type]
-            actor=case.customer if isinstance(case, Case) else None, occurred_at=self._clock.now(), chore=name, ok=ok,
+            actor=asked_by(row.out.args) or (case.customer if isinstance(case, Case) else None), occurred_at=self._clock.now(), chore=name, ok=ok,
             result=json.loads(json.dumps(result, default=str)), interaction=row.out.interaction,
         )  # fmt: skip
         await self._put(event, conversation)
@@ -92,14 +96,19 @@ class Chores:
 
     async def _reload(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
         words = str(args.get("text", "")).split()
-        by = str(args.get("by", row.case_id))
+        by = str(args.get("by_name") or args.get("by") or row.case_id)
         preview = await self._reloader.preview()
         if "preview" in words or "dry" in words:
             return True, preview.data(activated=False)
         if preview.blocked and "force" not in words:
             return False, preview.data(activated=False)
         await self._reloader.activate(preview, by=by)
-        return True, preview.data(activated=True)
+        told = await self._recall.told()
+        return True, {
+            **preview.data(activated=True),
+            "told_old_texts": len(told),
+            "topics_told": sorted({t.topic for t in told}),
+        }
 
     async def _rollback(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
         info = await self._reloader.rollback(by=str(args.get("by", row.case_id)))
@@ -130,6 +139,20 @@ class Chores:
         name = str(row.out.args["name"])
         return True, await self._reports.named(name, args, self._clock.now())
 
+    async def _review(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
+        """`review` lists what was answered wrongly; `review impact <topic>` who was told a text that has changed;
+        `review correct <topic> [text]` tells them, once each (admins only)."""
+        verb, _, rest = str(args.get("text", "")).strip().partition(" ")
+        topic, _, text = rest.strip().partition(" ")
+        if verb == "impact":
+            return True, await self._recall.show(topic)
+        if verb == "correct":
+            if not args.get("admin"):
+                return False, {"error": "only an admin may send corrections"}
+            result = await self._recall.correct(topic, text.strip()) if topic else {"error": "which topic?"}
+            return "error" not in result, result
+        return await self._report(args, row)
+
     async def _incident(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
         """`incident open <status text>`, `incident update <text>`, `incident close <text>`; one at a time."""
         verb, _, text = str(args.get("text", "")).strip().partition(" ")
@@ -140,7 +163,8 @@ class Chores:
             return True, {"incident": "open", "text": text}
         if verb == "close" and current:
             await self._storage.set("incident", "")
-            return True, {"incident": "closed", "text": text or current.get("text", "")}
+            told = await self._recall.incident_over(str(current["opened_at"]), text or current["text"])
+            return True, {"incident": "closed", "text": text or current["text"], "told": told}
         return not verb, {"incident": "open" if current else "none", "text": current.get("text", "")}
 
     async def _mode(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
@@ -160,3 +184,12 @@ class Chores:
         erase = "erase" in str(args.get("text", ""))
         work = self._reports.erase if erase else self._reports.mine
         return True, await asyncio.shield(work(case.customer))
+
+
+def asked_by(args: Mapping[str, Any]) -> Actor | None:
+    """Whoever gave the command, with the rights that they had then."""
+    platform, who = args.get("platform"), args.get("by")
+    if platform not in PLATFORMS or not who:
+        return None
+    roles = frozenset({"admin", "agent"} if args.get("admin") else {"agent"})
+    return Actor(platform, str(args.get("tenant", "")), str(who), str(args.get("by_name", "")), roles=roles)

@@ -88,7 +88,6 @@ class BotConfig(Section):
     concurrency: int = Field(16, ge=1, le=256)
     max_bot_turns: int = Field(3, ge=1, le=20)
     drain_seconds: float = Field(20, ge=0, le=300)
-    shared_secret_phrases: bool = True
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -274,7 +273,6 @@ class TimersConfig(Section):
 
 class LimitsConfig(Section):
     messages_per_minute: int = Field(20, ge=1)
-    tickets_per_day: int = Field(20, ge=1)
     file_mb: int = Field(10, ge=1)
     retention_days: int = Field(400, ge=1)
 

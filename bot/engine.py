@@ -36,6 +36,7 @@ from bot.clock import Clock
 from bot.metrics import Metrics
 from bot.outbox import Outbox
 from bot.outgoing import outgoing
+from bot.pace import Pace
 from bot.routing import Router, fresh_case, redacted
 from bot.storage import Commit, Conflict, Storage
 from bot.writer import StorageError
@@ -75,6 +76,7 @@ class Engine:
         metrics: Metrics,
         debounce: float,
         concurrency: int,
+        messages_per_minute: int = 60,
         choices: Choices | None = None,
     ) -> None:
         self._storage, self._outbox, self._gatherer, self._policy, self._word = (
@@ -86,6 +88,7 @@ class Engine:
         )
         self._clock, self._metrics, self._debounce, self._choices = clock, metrics, debounce, choices
         self._router = Router(storage, policy)
+        self._pace = Pace(messages_per_minute)
         self._places = asyncio.Semaphore(concurrency)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._awake: dict[str, asyncio.Event] = {}
@@ -251,6 +254,9 @@ class Engine:
                     await self._storage.drop(found.gone, "deleted before it was worked on")
                 if found.step is None:
                     return found.again_at
+                turn = self._turn(found.step, now)
+                if turn > now:
+                    return turn
                 step = found.step
                 await self._step(conversation, case, step)
         except Conflict:
@@ -274,11 +280,14 @@ class Engine:
         """Bursts are one question only where the bot would answer; what people say to people is relayed singly."""
         if case is None:
             return 0.0 if event.place.channel in self._router.desk_channels else self._debounce
-        return (
-            0.0
-            if case.phase in SPEAKING or event.place.conversation != case.place.conversation
-            else self._debounce
-        )
+        speaking = case.phase in SPEAKING or event.place.conversation != case.place.conversation
+        author = event.actor is not None and event.actor.id == case.customer.id
+        return self._debounce if author and not speaking else 0.0
+
+    def _turn(self, step: Step, now: float) -> float:
+        """What people write is listened to at a pace; presses, timers and the desk are not slowed."""
+        first = isinstance(step.event, MessageReceived) and step.attempts == 0
+        return self._pace.turn(step.event.actor, now) if first else now
 
     async def _stumble(self, conversation: str, step: Step | None, error: str) -> None:
         if step is None:

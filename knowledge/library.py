@@ -162,6 +162,11 @@ class Library:
         """Topic -> version, in the snapshot in use."""
         return self._current.snapshot.versions_by_topic() if self._current else {}
 
+    async def text_of(self, topic_id: str) -> str:
+        """The approved text of a topic in the snapshot in use; empty where there is none."""
+        topics = self._current.snapshot.topics if self._current else ()
+        return next((topic.body for topic in topics if topic.id == topic_id), "")
+
     @property
     def boundaries(self) -> Mapping[str, tuple[str, ...]]:
         """Topic -> its own `escalate_when` lines, in the snapshot in use."""
