@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -24,6 +23,7 @@ from bot.clock import Clock, RealClock
 from bot.config import Config
 from bot.engine import Engine
 from bot.gather import Gatherer
+from bot.incidents import Incidents
 from bot.language_model import LanguageModel
 from bot.metrics import Metrics
 from bot.outbox import Outbox
@@ -37,30 +37,14 @@ from bot.supervisor import supervise
 from bot.web import Site
 from bot.writer import Writer
 from bot.writing import Writing
-from handoff.model import Fact
+from handoff.model import Decision, Fact, Known
 from knowledge.library import Library
 
 log = structlog.get_logger("app")
 
 Progress = Callable[[str, int, int], None]
-INCIDENT_LIKENESS = 0.55  # cosine of a question to the incident's own wording; docs/handoff.md
 CHOICES_MAX = 25
-
-
-class StoredIncident:
-    """The incident that is open, if any: questions like it get its one approved text."""
-
-    def __init__(self, storage: Storage, library: Library) -> None:
-        self._storage, self._library = storage, library
-
-    async def joined(self, question: str) -> tuple[str, str]:
-        stored = await self._storage.get("incident")
-        if not stored:
-            return "", ""
-        incident = json.loads(stored)
-        vectors = await self._library.embed([question, str(incident["text"])])
-        like = float(vectors[0] @ vectors[1])
-        return (str(incident["opened_at"]), str(incident["text"])) if like >= INCIDENT_LIKENESS else ("", "")
+UNANSWERED = ("escalate", "offer", "collect", "draft")
 
 
 class App:
@@ -112,16 +96,22 @@ class App:
             metrics=self.metrics,
             parked=self._parked,
         )
+        self.incidents = Incidents(
+            self.storage, self.library, similar=config.incident.similar, minutes=config.incident.minutes,
+            clock=self.clock,
+        )  # fmt: skip
         gatherer = Gatherer(
             self.library, self.signals, self.storage, self.policy, self.metrics, helper=self.model,
             writing=Writing(self.model, self.policy),
-            incidents=StoredIncident(self.storage, self.library),
+            incidents=self.incidents,
         )  # fmt: skip
         self.engine = Engine(
             self.storage, self.outbox, gatherer, self.policy, self.word, clock=self.clock, metrics=self.metrics,
             debounce=config.bot.debounce_seconds, concurrency=config.bot.concurrency, messages_per_minute=config.limits.messages_per_minute, choices=self.choices,
         )  # fmt: skip
         self.chores.connect(self.engine.put)
+        self.incidents.connect(self.engine.put)
+        self.engine.after.append(self._watch)
         self.site = Site(config.web.host, config.web.port, self.metrics, self.status, routes(self.engine))
         self.port = 0
         self._ready = False
@@ -133,6 +123,11 @@ class App:
 
     def _parked(self, conversation: str) -> None:
         self.engine.wake(conversation)
+
+    async def _watch(self, conversation: str, decision: Decision, known: Known) -> None:
+        """Questions that were not answered may be the first signs of an incident."""
+        if known.found and decision.kind in UNANSWERED and not known.incident:
+            await self.incidents.watch(decision.case, known.found[0].question, conversation)
 
     async def _knowledge_changed(self) -> None:
         """A new snapshot has topics with boundaries of their own."""

@@ -55,6 +55,7 @@ SPEAKING = (Phase.DESK, Phase.HUMAN)
 _known: TypeAdapter[Known] = TypeAdapter(Known)
 Choices = Callable[[Actor, str, str], Awaitable[Sequence[tuple[str, str]]]]
 Observer = Callable[[Mapping[str, Any]], None]
+After = Callable[[str, Decision, Known], Awaitable[None]]
 
 
 class Gathers(Protocol):
@@ -99,6 +100,7 @@ class Engine:
         self._stopping = False
         self._timers = asyncio.Event()
         self.observers: list[Observer] = []
+        self.after: list[After] = []  # work that follows a decision and may fail without harm
         self.states: dict[str, tuple[str, str]] = {}
         self.policy = policy
 

@@ -346,3 +346,23 @@ def keep(db: sqlite3.Connection, kept: Keep, case_id: str, now: float) -> None:
     db.execute(
         "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)", (kept.kind, kept.key, case_id, now, data)
     )
+
+
+def erase_cases(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Remove conversations with everything that belongs to them. The journal keeps a tombstone (times, decisions,
+    hashes) without content, so that its chain still holds."""
+    counts = dict.fromkeys(
+        ("conversations", "records", "outbox", "anchors", "timers", "tickets", "journal", "inbox"), 0
+    )
+    for case in ids:
+        for name in ("records", "outbox", "anchors", "timers", "tickets"):
+            counts[name] += db.execute(f"DELETE FROM {name} WHERE case_id = ?", (case,)).rowcount
+        counts["journal"] += db.execute(
+            "UPDATE journal SET content = NULL WHERE case_id = ? AND content NOT NULL", (case,)
+        ).rowcount
+        counts["inbox"] += db.execute(
+            "DELETE FROM inbox WHERE state != 'new' AND conversation = (SELECT conversation FROM cases WHERE id = ?)",
+            (case,),
+        ).rowcount
+        counts["conversations"] += db.execute("DELETE FROM cases WHERE id = ?", (case,)).rowcount
+    return counts

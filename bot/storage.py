@@ -146,10 +146,13 @@ class Storage:
 
         await self._do(work)
 
-    async def postpone(self, row_id: int, state: str, not_before: float, error: str) -> None:
-        """Not now: try again at `not_before`, as 'pending' (nothing was sent) or 'ambiguous' (it may have been)."""
-        query = "UPDATE outbox SET state = ?, not_before = ?, error = ? WHERE id = ?"
-        await self._run(query, (state, not_before, error[:500], row_id))
+    async def postpone(self, row_id: int, state: str, not_before: float, error: str, attempts: int) -> None:
+        """Not now: try again at `not_before`, as 'pending' (nothing was sent) or 'ambiguous' (it may have been).
+
+        `attempts`: the tries that count; being told to wait is none.
+        """
+        query = "UPDATE outbox SET state = ?, not_before = ?, error = ?, attempts = ? WHERE id = ?"
+        await self._run(query, (state, not_before, error[:500], attempts, row_id))
 
     async def park(self, row: Row, error: str, event: Inbound | None, conversation: str, now: float) -> None:
         """Give a message up, visibly: the failure becomes an event of its conversation."""
@@ -257,36 +260,24 @@ class Storage:
                     "SELECT id FROM cases WHERE platform = ? AND tenant = ? AND customer = ?", who
                 )
             ]
-            counts = {"conversations": len(ids)}
-            for name in ("records", "outbox", "anchors", "timers", "tickets"):
-                counts[name] = sum(
-                    db.execute(f"DELETE FROM {name} WHERE case_id = ?", (case,)).rowcount for case in ids
-                )
-            counts["journal"] = sum(
-                db.execute(
-                    "UPDATE journal SET content = NULL WHERE case_id = ? AND content NOT NULL", (case,)
-                ).rowcount
-                for case in ids
-            )
-            counts["inbox"] = sum(
-                db.execute(
-                    "DELETE FROM inbox WHERE state != 'new' AND conversation = (SELECT conversation FROM cases WHERE id = ?)",
-                    (case,),
-                ).rowcount
-                for case in ids
-            )
-            db.executemany("DELETE FROM cases WHERE id = ?", [(case,) for case in ids])
-            return counts
+            return sql.erase_cases(db, ids)
 
         return await self._do(work)
 
     async def prune(self, before_seen: float, before_content: float) -> None:
-        """Forget dedup keys and the content of finished events that are older than they need to be."""
+        """Forget dedup keys and finished events that are older than they need to be, and conversations that are
+        over and older than the retention limit."""
 
         def work(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM seen WHERE at < ?", (before_seen,))
             db.execute("DELETE FROM inbox WHERE state = 'done' AND received_at < ?", (before_seen,))
             db.execute("UPDATE journal SET content = NULL WHERE at < ?", (before_content,))
+            old = db.execute(
+                """SELECT id FROM cases WHERE updated_at < ? AND NOT EXISTS
+                   (SELECT 1 FROM tickets WHERE case_id = cases.id AND state NOT IN ('solved', 'closed'))""",
+                (before_content,),
+            ).fetchall()
+            sql.erase_cases(db, [row[0] for row in old])
             db.execute(
                 "DELETE FROM outbox WHERE state IN ('sent', 'superseded', 'withdrawn') AND created_at < ?",
                 (before_seen,),

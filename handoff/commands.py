@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from adapters.port import ChoreDone, CommandInvoked
 from handoff import claim, relay, resolve
-from handoff.facts import Answer, Correction, Help, IncidentOver, Report, Source
+from handoff.facts import Answer, Correction, Help, IncidentOver, Line, Report, Source
 from handoff.model import Chore, Decision
 from handoff.policy import COMMANDS, refusal, stricter_level, stricter_mode
 from handoff.turn import SILENT, Turn
@@ -68,6 +68,8 @@ def done(t: Turn, event: ChoreDone) -> Decision:
             return _corrected(t, event)
         case "incident_over":
             return _incident_over(t, event)
+        case "incident_suspected":
+            return _incident_suspected(t, event)
         case _:
             return _reported(t, event)
 
@@ -105,6 +107,20 @@ def _incident_over(t: Turn, event: ChoreDone) -> Decision:
     else:
         t.say(fact)
     return t.done("incident", f"{incident} is over")
+
+
+def _incident_suspected(t: Turn, event: ChoreDone) -> Decision:
+    """Many people ask the same within minutes: the desk hears of it once and may open an incident."""
+    desk = t.policy.desk(t.policy.category(t.case.category).route, t.case.place.platform)
+    if desk is None:
+        return t.ignore("an incident is suspected, and there is no desk to tell")
+    people, minutes = str(event.result.get("people", "")), str(event.result.get("minutes", ""))
+    examples = " · ".join(str(x) for x in event.result.get("examples", ()))[:TEXT_CHARACTERS]
+    t.staff(
+        Line("staff.incident_suspected", {"people": people, "minutes": minutes, "examples": examples}),
+        to=desk,
+    )
+    return t.done("incident", f"{people} people ask alike within {minutes} minutes")
 
 
 def _reported(t: Turn, event: ChoreDone) -> Decision:

@@ -1,0 +1,72 @@
+"""Many ask the same at once: the desk hears of it once; while an incident is open, whoever asks gets its one text."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from adapters.port import ChoreDone
+from bot.clock import Clock
+from bot.storage import Storage
+from handoff.model import Case
+from knowledge.library import Library
+
+LIKENESS_OPEN = 0.55  # cosine of a question to the incident's own wording
+LIKENESS_SAME = 0.6  # cosine of two questions that ask the same; docs/handoff.md
+QUESTIONS_KEPT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    at: float
+    customer: str
+    question: str
+    vector: np.ndarray
+
+
+class Incidents:
+    def __init__(
+        self, storage: Storage, library: Library, *, similar: int, minutes: float, clock: Clock
+    ) -> None:
+        self._storage, self._library, self._clock = storage, library, clock
+        self._similar, self._seconds = similar, minutes * 60
+        self._asked: deque[Asked] = deque(maxlen=QUESTIONS_KEPT)
+        self._told_until = 0.0
+        self._put: Callable[[ChoreDone, str], Awaitable[None]] | None = None
+
+    def connect(self, put: Callable[[ChoreDone, str], Awaitable[None]]) -> None:
+        self._put = put
+
+    async def joined(self, question: str) -> tuple[str, str]:
+        """(incident id, its approved text) when this question belongs to the open incident, else empty."""
+        stored = await self._storage.get("incident")
+        if not stored:
+            return "", ""
+        incident = json.loads(stored)
+        like = await self._library.embed([question, str(incident["text"])])
+        near = float(like[0] @ like[1]) >= LIKENESS_OPEN
+        return (str(incident["opened_at"]), str(incident["text"])) if near else ("", "")
+
+    async def watch(self, case: Case, question: str, conversation: str) -> None:
+        """Count a question that could not be answered; tell the desk when enough people ask alike."""
+        now = self._clock.now()
+        vector = (await self._library.embed([question]))[0]
+        while self._asked and self._asked[0].at < now - self._seconds:
+            self._asked.popleft()
+        self._asked.append(Asked(now, case.customer.id, question, vector))
+        alike = [a for a in self._asked if float(a.vector @ vector) >= LIKENESS_SAME]
+        people = {a.customer for a in alike}
+        if len(people) < self._similar or now < self._told_until or self._put is None:
+            return
+        self._told_until = now + self._seconds
+        examples = list(dict.fromkeys(a.question for a in alike))[-3:]
+        event = ChoreDone(
+            keys=(f"incident-suspected:{case.id}:{now:.0f}",), place=case.place, actor=None, occurred_at=now,
+            chore="incident_suspected", ok=True,
+            result={"people": len(people), "minutes": round(self._seconds / 60), "examples": examples},
+        )  # fmt: skip
+        await self._put(event, conversation)
