@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -21,9 +21,8 @@ from knowledge.learning import learn
 from knowledge.lexicon import Lexicon
 from knowledge.passage import Built, Change, KnowledgeError, SnapshotInfo, Topic, valid_on
 from knowledge.rehearsal import Stage, texts_of
-from knowledge.snapshot import Parts, read_info, snapshot_id, version_of, write
+from knowledge.snapshot import SHORT, Parts, hash_of, read_info, snapshot_id, write
 from knowledge.store import VectorCache
-from knowledge.tokens import words
 
 Progress = Callable[[str, int, int], None]
 BACKGROUND = Path(__file__).with_name("background.txt")
@@ -41,9 +40,7 @@ class Order:
     workers: int
     max_wrong: float
     max_file_bytes: int
-    labelled: Sequence[
-        tuple[str, str]
-    ]  # questions of real customers and the topic that answers them, or empty
+    labelled: Sequence[tuple[str, str]]  # real questions and the topic that answers them, or empty
     today: date
     in_use: Mapping[str, str]  # topic key -> version, of the snapshot in use
 
@@ -57,11 +54,13 @@ def build(order: Order, embedder: Embedder, progress: Progress | None = None) ->
     seconds = {"read": time.perf_counter() - started}
     _settle_precision(order, embedder, topics)
     engine = f"{order.model_hash} {embedder.engine.name} {order.max_wrong} {sorted(order.labelled)}"
-    identity = snapshot_id(topics, engine, "\n".join(background()))
+    hashes = [hash_of(topic) for topic in topics]
+    versions = {topic.key: one[:SHORT] for topic, one in zip(topics, hashes, strict=True)}
+    identity = snapshot_id(hashes, engine, "\n".join(background()))
     place = order.home / "snapshots" / identity
     if (place / "meta.json").exists():
-        return Built(read_info(place), 0, 0, changes(order.in_use, topics), seconds)
-    return _build_new(order, embedder, topics, identity, seconds, started, progress)
+        return Built(read_info(place), 0, 0, changes(order.in_use, versions), seconds)
+    return _build_new(order, embedder, topics, versions, identity, seconds, progress)
 
 
 def _settle_precision(order: Order, embedder: Embedder, topics: Sequence[Topic]) -> None:
@@ -85,11 +84,13 @@ def _build_new(
     order: Order,
     embedder: Embedder,
     topics: Sequence[Topic],
+    versions: Mapping[str, str],
     identity: str,
     seconds: dict[str, float],
-    started: float,
     progress: Progress | None,
 ) -> Built:
+    started = time.perf_counter() - sum(seconds.values())
+
     def lap(name: str) -> None:
         seconds[name] = time.perf_counter() - started - sum(seconds.values())
 
@@ -99,7 +100,7 @@ def _build_new(
     try:
         vectors = cache.vectors([key.text for key in keys])
         lap("embed")
-        lexicon = Lexicon.of([texts_of(topics[one.topic], one) for one in passages])
+        lexicon, vocabulary = Lexicon.of([texts_of(topics[one.topic], one) for one in passages])
         stage = Stage(
             topics=topics,
             passages=passages,
@@ -109,7 +110,6 @@ def _build_new(
             key_start=_starts(keys),
             lexicon=lexicon,
         )
-        vocabulary = _vocabulary(topics)
         lap("words")
         head, calibration = learn(
             stage, cache.vectors, background(), order.labelled, order.max_wrong, progress
@@ -129,12 +129,22 @@ def _build_new(
         engine=embedder.engine.name,
         calibration=calibration.summary,
     )
-    parts = Parts(topics, passages, vectors, stage.key_start, lexicon, vocabulary, head, calibration)
+    parts = Parts(
+        topics,
+        list(versions.values()),
+        passages,
+        vectors,
+        stage.key_start,
+        lexicon,
+        vocabulary,
+        head,
+        calibration,
+    )
     write(order.home / "snapshots", parts, info)
     lap("write")
     notes = _notes(calibration, topics, order.today)
     seconds["all"] = time.perf_counter() - started
-    return Built(info, cache.embedded, cache.reused, changes(order.in_use, topics), seconds, notes)
+    return Built(info, cache.embedded, cache.reused, changes(order.in_use, versions), seconds, notes)
 
 
 def _notes(calibration: Calibration, topics: Sequence[Topic], today: date) -> tuple[str, ...]:
@@ -151,16 +161,6 @@ def _starts(keys: Sequence[Key]) -> NDArray[np.int32]:
     """Where each passage's keys begin; keys are in the order of passages and each passage has one at least."""
     passage = np.array([key.passage for key in keys], dtype=np.int32)
     return np.flatnonzero(np.diff(passage, prepend=-1)).astype(np.int32)
-
-
-def _vocabulary(topics: Sequence[Topic]) -> list[str]:
-    found: set[str] = set()
-    for topic in topics:
-        for text in (topic.title, topic.category, *topic.questions, *(one.heading for one in topic.sections)):
-            found.update(words(text))
-        for section in topic.sections:
-            found.update(words(section.text))
-    return sorted(word for word in found if len(word) > 3 and not word.isdigit())  # noqa: PLR2004
 
 
 class Vectorizer:
@@ -208,9 +208,8 @@ def background() -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def changes(before: Mapping[str, str], topics: Iterable[Topic]) -> tuple[Change, ...]:
-    """What a new snapshot adds, removes and changes, by topic."""
-    after = {topic.key: version_of(topic) for topic in topics}
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+    """What a new snapshot adds, removes and changes, by topic and version."""
     found = [Change(key, "added") for key in after if key not in before]
     found += [Change(key, "removed") for key in before if key not in after]
     found += [Change(key, "changed") for key, version in after.items() if before.get(key, version) != version]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
 from knowledge.passage import Passage, Topic
 
-CUTTER = "3"  # part of every snapshot's id: another way of cutting is another snapshot
+CUTTER = "4"  # part of every snapshot's id: another way of cutting is another snapshot
 TOKENS_PER_KEY = 128  # the model was trained on short texts; longer ones blur
 Field = Literal["question", "title", "body"]
 FIELDS: tuple[Field, ...] = ("question", "title", "body")
@@ -31,25 +33,30 @@ def cut(topics: Sequence[Topic], offsets: Offsets, *, limit: int) -> tuple[list[
     """
     size = min(TOKENS_PER_KEY, limit - 24)  # room for the title in front and the model's own marks
     flat = [(number, section) for number, topic in enumerate(topics) for section in topic.sections]
-    spans = offsets([section.text for _, section in flat])
+    long = [at for at, (_, section) in enumerate(flat) if len(section.text) > 2 * size]  # else it surely fits
+    spans: dict[int, list[tuple[int, int]]] = dict(
+        zip(long, offsets([flat[at][1].text for at in long]), strict=True)
+    )
     passages: list[Passage] = []
     keys: list[Key] = []
     counts = [0] * len(topics)
-    for (number, section), tokens in zip(flat, spans, strict=True):
+    for at, (number, section) in enumerate(flat):
         topic = topics[number]
-        chunks = [section.text[begin:end].strip() for begin, end in _ranges(section.text, tokens, size)]
+        chunks = [
+            section.text[begin:end].strip() for begin, end in _ranges(section.text, spans.get(at, ()), size)
+        ]
         chunks = [chunk for chunk in chunks if chunk]
         for whole in chunks if topic.kind == "document" else [section.text]:
             counts[number] += 1
             passages.append(Passage(number, counts[number], section.heading, whole))
-            at = len(passages) - 1
-            keys += [Key(at, "question", question) for question in topic.questions]
+            here = len(passages) - 1
+            keys += [Key(here, "question", question) for question in topic.questions]
             title = f"{topic.title} {section.heading}".strip() if topic.kind == "document" else topic.title
             if title not in topic.questions:
-                keys.append(Key(at, "title", title))
+                keys.append(Key(here, "title", title))
             head = topic.questions[0] if topic.questions else title
             for chunk in [whole] if topic.kind == "document" else chunks:
-                keys.append(Key(at, "body", f"{head}\n{chunk}"))
+                keys.append(Key(here, "body", f"{head}\n{chunk}"))
     return passages, keys
 
 
@@ -72,10 +79,12 @@ def _ranges(text: str, tokens: Sequence[tuple[int, int]], size: int) -> list[tup
 
 
 def _good_end(text: str, tokens: Sequence[tuple[int, int]], begin: int, aim: int, most: int) -> int:
-    low = begin + max(1, (aim - begin) // 2)
-    for marks in (("\n\n",), ("\n",), (". ", "? ", "! ", "; ")):
-        for end in sorted(range(low, most + 1), key=lambda at: abs(at - aim)):
-            gap = text[tokens[end - 1][0] : tokens[end][0]]
-            if any(mark in gap for mark in marks):
-                return end
+    """The token to end before: after the paragraph, else line, else sentence that ends nearest to `aim`."""
+    low, middle, high = tokens[begin + max(1, (aim - begin) // 2)][0], tokens[aim][0], tokens[most][0]
+    for mark in ("\n\n", "\n", ". ", "? ", "! ", "; "):
+        before, after = text.rfind(mark, low, middle + 1), text.find(mark, middle, high)
+        near = [at for at in (before, after) if at >= 0]
+        if near:
+            place = min(near, key=lambda at: abs(at - middle)) + len(mark)
+            return min(max(bisect_left(tokens, place, key=itemgetter(0)), begin + 1), most)
     return aim

@@ -66,7 +66,7 @@ def _head(
             topics.append(topic)
     texts = [stage.keys[at].text for at in rows]
     vectors = np.asarray(stage.vectors[rows], dtype=np.float32)
-    far = [at for at in range(len(chat)) if float((stage.vectors @ chat[at]).max()) < RELATED]
+    far = np.flatnonzero((chat @ stage.vectors.T).max(axis=1) < RELATED).tolist()
     chat_texts = [background[at] for at in far]
     head, unseen = heads.fit(vectors, texts, topics, chat[far], chat_texts, report)
     return (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from knowledge.tokens import query_words, stem, words
 
 K1, B = 1.2, 0.75
+PAIRS_AT_MOST = 64  # words of one question whose pairs are looked up
 Scores = NDArray[np.float32]
-_stem = lru_cache(maxsize=100_000)(stem)
 
 
-def stems(text: str) -> list[str]:
-    return [_stem(word) for word in words(text)]
+@lru_cache(maxsize=100_000)
+def _term(word: str) -> int:
+    """A word's number: the hash of its stem."""
+    return zlib.crc32(stem(word).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +39,13 @@ class Terms:
 
 
 def terms_of(question: str) -> Terms:
-    telling = (_hash(_stem(word)) for word in query_words(question))
-    return Terms(tuple(dict.fromkeys(telling)), tuple(dict.fromkeys(_pairs(stems(question)[:64]))))
+    telling = (_term(word) for word in query_words(question))
+    every = [_term(word) for word in words(question)[:PAIRS_AT_MOST]]
+    return Terms(tuple(dict.fromkeys(telling)), tuple(dict.fromkeys(_pairs(every))))
 
 
-def _hash(term: str) -> int:
-    return zlib.crc32(term.encode())
-
-
-def _pairs(found: Sequence[str]) -> Iterable[int]:
-    return (_hash(f"{one} {two}") for one, two in pairwise(found))
+def _pairs(found: Sequence[int]) -> Iterator[int]:
+    return ((one * 0x9E3779B1 + two) & 0xFFFFFFFF for one, two in pairwise(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +128,12 @@ class Lexicon:
     pairs: Index
 
     @classmethod
-    def of(cls, texts: Sequence[Sequence[str]]) -> Lexicon:
-        """From the texts of every passage; pairs never reach from one text into the next."""
-        counted = [count(one) for one in texts]
-        return cls(Index.of([one[0] for one in counted]), Index.of([one[1] for one in counted]))
+    def of(cls, texts: Sequence[Sequence[str]]) -> tuple[Lexicon, list[str]]:
+        """From the texts of every passage, with the vocabulary; pairs never reach from one text into the next."""
+        seen: set[str] = set()
+        counted = [count(one, seen) for one in texts]
+        telling = sorted(word for word in seen if len(word) > 3 and not word.isdigit())  # noqa: PLR2004
+        return cls(Index.of([one[0] for one in counted]), Index.of([one[1] for one in counted])), telling
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         return self.words.arrays("words") | self.pairs.arrays("pairs")
@@ -142,19 +143,22 @@ class Lexicon:
         return cls(Index.from_arrays("words", kept), Index.from_arrays("pairs", kept))
 
 
-def count(texts: Iterable[str]) -> tuple[Counter[int], Counter[int]]:
-    """The words and word pairs of some texts, counted."""
+def count(texts: Iterable[str], seen: set[str] | None = None) -> tuple[Counter[int], Counter[int]]:
+    """The words and word pairs of some texts, counted; the words themselves are added to `seen`."""
     single: Counter[int] = Counter()
     double: Counter[int] = Counter()
     for text in texts:
-        found = stems(text)
-        single.update(_hash(word) for word in found)
-        double.update(_pairs(found))
+        found = words(text)
+        if seen is not None:
+            seen.update(found)
+        numbers = [_term(word) for word in found]
+        single.update(numbers)
+        double.update(_pairs(numbers))
     return single, double
 
 
 def stems_known(index: Index, word: str, among: NDArray[np.bool_]) -> bool:
     """Whether any of the passages of `among` holds a word."""
-    for at in index.find([_hash(_stem(word))]):
+    for at in index.find([_term(word)]):
         return bool(among[index.rows[index.start[at] : index.start[at + 1]]].any())
     return False

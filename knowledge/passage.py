@@ -73,6 +73,14 @@ class Topic:
     def body(self) -> str:
         return "\n\n".join(section.text for section in self.sections)
 
+    def to_fields(self) -> dict[str, object]:
+        """Everything that was approved, as plain JSON values; `asdict` would copy every text three times."""
+        fields: dict[str, object] = {
+            name: getattr(self, name) for name in self.__slots__ if name != "sections"
+        }
+        fields["sections"] = [(one.heading, one.text, one.line) for one in self.sections]
+        return fields
+
     @property
     def key(self) -> str:
         """What must be unique in a snapshot: one topic may exist once per language."""

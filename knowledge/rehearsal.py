@@ -108,13 +108,15 @@ def rehearse(
         samples.append(
             _ask(stage, own, lexical, head, everything, topic, weight, "own" if others > 0 else "lone")
         )
-        if several:
+        if several and weight > 0:
             absent = stage.passage_topic != topic
             samples.append(_ask(stage, own, lexical, head, absent, -1, ABSENT_SHARE * weight, "absent"))
-    kept = [one for one in chat if not len(stage.vectors) or float((stage.vectors @ one[1]).max()) < RELATED]
+    near = np.stack([vector for _, vector, _ in chat]) @ stage.vectors.T if chat else np.zeros((0, 0))
+    kept = [
+        (text, close, row) for (text, _, row), close in zip(chat, near, strict=True) if close.max() < RELATED
+    ]
     share = CHAT_SHARE * max(sum(one.weight for one in samples), 20.0) / max(len(kept), 1)
-    for text, vector, row in kept:
-        close = np.asarray(stage.vectors @ vector, dtype=np.float32)
+    for text, close, row in kept:
         lexical = lexical_of(stage.lexicon, terms_of(text))
         samples.append(_ask(stage, close, lexical, _topic_row(stage, row), everything, -1, share, "chat"))
     return samples

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,23 +24,25 @@ from knowledge.lexicon import Lexicon
 from knowledge.passage import KnowledgeError, Passage, SnapshotInfo, Topic
 from knowledge.store import Words, write_words
 
-FORMAT = "4"
+FORMAT = "5"
 Numbers = NDArray[np.int32]
 
 
-def snapshot_id(topics: Sequence[Topic], model: str, background: str) -> str:
+def snapshot_id(versions: Iterable[str], model: str, background: str) -> str:
     """The same knowledge, model and way of building give the same id, on any machine, at any time."""
     digest = hashlib.sha256(f"{FORMAT}|{CUTTER}|{model}|{background}".encode())
-    for topic in topics:
-        digest.update(json.dumps(asdict(topic), sort_keys=True, ensure_ascii=False).encode())
+    for version in versions:
+        digest.update(version.encode())
     return digest.hexdigest()[:16]
 
 
-def version_of(topic: Topic) -> str:
-    """A topic's version: the hash of everything that was approved, short enough to read aloud."""
-    return hashlib.sha256(json.dumps(asdict(topic), sort_keys=True, ensure_ascii=False).encode()).hexdigest()[
-        :10
-    ]
+def hash_of(topic: Topic) -> str:
+    """The hash of everything that was approved in a topic."""
+    fields = json.dumps(topic.to_fields(), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(fields.encode()).hexdigest()
+
+
+SHORT = 10  # characters of a hash that make a version: short enough to read aloud
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Parts:
     """What a build has worked out and a snapshot keeps."""
 
     topics: Sequence[Topic]
+    versions: Sequence[str]
     passages: Sequence[Passage]
     vectors: Vectors
     key_start: Numbers
@@ -67,7 +70,7 @@ def write(home: Path, parts: Parts, info: SnapshotInfo) -> Path:
             f"the snapshot cannot be written to {home}: {error.strerror or error}"
         ) from error
     try:
-        write_words(folder / "words.sqlite", parts.topics, parts.passages)
+        write_words(folder / "words.sqlite", parts.topics, parts.versions, parts.passages)
         np.save(folder / "vectors.npy", parts.vectors)
         np.savez(folder / "keys.npz", start=parts.key_start)
         np.savez(folder / "lexicon.npz", **parts.lexicon.arrays())  # type: ignore[arg-type]
@@ -119,8 +122,7 @@ class Snapshot:
         self.folder = folder
         self.info = read_info(folder)
         self.words = Words(folder / "words.sqlite")
-        self.topics = self.words.topics()
-        self.versions = [version_of(topic) for topic in self.topics]
+        self.topics, self.versions = self.words.topics()
         rows = self.words.passage_topics()
         self.passage_topic: Numbers = np.array([row[0] for row in rows], dtype=np.int32)
         self.vectors: Vectors = np.load(folder / "vectors.npy", mmap_mode="r").view(np.ndarray)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sqlite_utils
@@ -17,7 +17,8 @@ from knowledge.passage import KnowledgeError, Passage, Section, Topic
 from knowledge.tokens import fts_query, query_words
 
 _SCHEMA = """
-create table topics (number integer primary key, id text not null, language text not null, fields text not null);
+create table topics (number integer primary key, id text not null, language text not null, version text not null,
+                     fields text not null);
 create table passages (number integer primary key, topic integer not null references topics(number),
                        position integer not null, heading text not null, text text not null);
 create virtual table words using fts5(heading, text, content='passages', content_rowid='number',
@@ -34,17 +35,25 @@ def _told(path: Path) -> Iterator[None]:
         raise KnowledgeError(f"{path} cannot be written: {error}") from error
 
 
-def write_words(path: Path, topics: Sequence[Topic], passages: Sequence[Passage]) -> None:
+def write_words(
+    path: Path, topics: Sequence[Topic], versions: Sequence[str], passages: Sequence[Passage]
+) -> None:
     """Write a snapshot's topics and passages, with their full text index."""
     with _told(path), closing(sqlite3.connect(path)) as raw:
         raw.executescript("pragma journal_mode=off; pragma synchronous=off;" + _SCHEMA)
         db = sqlite_utils.Database(raw)
         with db.atomic():
             raw.executemany(
-                "insert into topics values (?, ?, ?, ?)",
+                "insert into topics values (?, ?, ?, ?, ?)",
                 (
-                    (number, topic.id, topic.language, json.dumps(asdict(topic), ensure_ascii=False))
-                    for number, topic in enumerate(topics)
+                    (
+                        number,
+                        topic.id,
+                        topic.language,
+                        version,
+                        json.dumps(topic.to_fields(), ensure_ascii=False),
+                    )
+                    for number, (topic, version) in enumerate(zip(topics, versions, strict=True))
                 ),
             )
             raw.executemany(
@@ -63,9 +72,10 @@ class Words:
         )
         self._db = sqlite_utils.Database(self._raw)
 
-    def topics(self) -> list[Topic]:
-        rows = self._raw.execute("select fields from topics order by number")
-        return [_topic(json.loads(row[0])) for row in rows]
+    def topics(self) -> tuple[list[Topic], list[str]]:
+        """The topics in order, and their versions."""
+        rows = self._raw.execute("select fields, version from topics order by number").fetchall()
+        return [_topic(json.loads(row[0])) for row in rows], [str(row[1]) for row in rows]
 
     def passage(self, number: int) -> Passage:
         row = self._raw.execute(
@@ -91,10 +101,12 @@ class Words:
         self._raw.close()
 
 
-def _topic(fields: Mapping[str, object]) -> Topic:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-    values["sections"] = tuple(Section(**one) for one in fields["sections"])  # type: ignore[attr-defined]
-    return Topic(**values)  # type: ignore[arg-type]
+def _topic(fields: dict[str, Any]) -> Topic:
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
+    }
+    values["sections"] = tuple(Section(*one) for one in fields["sections"])
+    return Topic(**values)
 
 
 class VectorCache:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 WORDS_AT_MOST = 48  # of one question; a pasted log must not become a query with a thousand branches
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\W_]+", re.UNICODE)
+_ACCENT = re.compile("[\u0300-\u036f]")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _FOLLOW_UP = re.compile(
     r"^(and|or|but|what about|how about|what if|also|same for|und|oder|was ist mit|wie ist es mit|auch)\b",
@@ -166,8 +167,7 @@ def fold(text: str) -> str:
     """Lower case, without accents, so that a phone keyboard finds what an editor typed."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
+    return _ACCENT.sub("", unicodedata.normalize("NFKD", text.casefold()))
 
 
 def words(text: str) -> list[str]:
