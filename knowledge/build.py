@@ -125,7 +125,7 @@ def _build_new(
         built_at=datetime.now(UTC).isoformat(timespec="seconds"),
         threshold_answer=calibration.threshold_answer,
         threshold_clarify=calibration.threshold_clarify,
-        languages=tuple(sorted({topic.language for topic in topics if topic.language})),
+        languages=languages_of(topics),
         engine=embedder.engine.name,
         calibration=calibration.summary,
     )
@@ -214,3 +214,11 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change
     found += [Change(key, "removed") for key in before if key not in after]
     found += [Change(key, "changed") for key, version in after.items() if before.get(key, version) != version]
     return tuple(sorted(found, key=lambda one: (one.what, one.topic)))
+
+
+def languages_of(topics: Sequence[Topic]) -> tuple[str, ...]:
+    """The languages that topics name; where some name one, the others are in English."""
+    named = {topic.language for topic in topics if topic.language}
+    if named and any(not topic.language for topic in topics):
+        named.add("en")
+    return tuple(sorted(named))
