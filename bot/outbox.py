@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -28,12 +29,17 @@ from bot.writer import StorageError
 
 log = structlog.get_logger("outbox")
 
-TRIES_MAX = 12  # of a row that fails while its platform is up; then it is parked, visibly
+TRIES_MAX = 12  # a row that fails so often, and for so long, is parked, visibly
+GIVE_UP_SECONDS = 900.0
 BACKOFF_SECONDS = (0.5, 1, 2, 4, 8, 15, 30, 60)
 RECHECK_SECONDS = (
     10.0  # platform.md §3.6: before an ambiguous post may be sent again where keys are best effort
 )
 STORAGE_RETRY_SECONDS = 2.0
+
+
+class Unknowable(port.Ambiguous):
+    """Whether it arrived cannot be found out, now or later."""
 
 
 class Chores(Protocol):
@@ -59,7 +65,7 @@ class Outbox:
         self._up: dict[str, asyncio.Event] = {name: asyncio.Event() for name in adapters}
         self._frozen: dict[str, float] = {}
         self._next_post: dict[tuple[str, str], float] = {}
-        self._fences: dict[str, asyncio.Lock] = {}
+        self._fences: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._changed = asyncio.Event()
         self._stopping = False
         self._group: asyncio.TaskGroup | None = None
@@ -110,7 +116,8 @@ class Outbox:
     @contextlib.asynccontextmanager
     async def quiet(self, case_id: str) -> AsyncIterator[None]:
         """While inside, no bot message to this customer is leaving, and none starts to."""
-        async with self._fences.setdefault(case_id, asyncio.Lock()):
+        fence = self._fences.setdefault(case_id, asyncio.Lock())
+        async with fence:
             yield
 
     @property
@@ -166,11 +173,12 @@ class Outbox:
         await self._clock.until(row.not_before)
         if row.out.do == "chore":
             return await self._chore(row)
-        platform = row.out.platform or await self._platform(row)
-        if platform and platform in self._up:
+        platform, channel = await self._where(row.out)
+        if platform in self._up:
             await self._up[platform].wait()
             await self._clock.until(self._frozen.get(platform, 0))
-            await self._shape(platform, row.out)
+            if row.out.do == "post":
+                await self._shape(platform, channel)
         if row.out.voice == "bot" and row.out.audience == "customer":
             async with self.quiet(row.case_id):
                 return await self._send(row)
@@ -178,7 +186,11 @@ class Outbox:
 
     async def _send(self, row: Row) -> Row | None:
         was_ambiguous = row.state == "ambiguous"
-        claimed, anchors = await self._storage.start_sending(row.id, self._clock.now())
+        try:
+            claimed, anchors = await self._storage.start_sending(row.id, self._clock.now())
+        except StorageError as error:  # nothing has left: what was certain stays certain
+            log.error("row_waits_for_storage", row=row.id, error=str(error))  # noqa: TRY400
+            return replace(row, not_before=self._clock.now() + STORAGE_RETRY_SECONDS)
         if claimed is None:
             return None
         if was_ambiguous:  # and it stays so, whatever the next try says, until it was looked for
@@ -236,7 +248,7 @@ class Outbox:
         if adapter.caps.idempotent_post == "native" and age <= adapter.caps.safe_resend_seconds:
             return None
         if not adapter.caps.can_reconcile:
-            raise port.Ambiguous("this platform cannot be asked whether the message arrived")
+            raise Unknowable("this platform cannot be asked whether the message arrived")
         found = await adapter.reconcile(op, part, key, since)
         if isinstance(found, Delivered):
             return found
@@ -256,17 +268,17 @@ class Outbox:
         match error:
             case port.RateLimited():
                 until = now + error.retry_after
-                if error.scope == "platform":
-                    self._frozen[row.out.platform] = until
+                if error.scope == "platform" and adapter is not None:
+                    self._frozen[adapter.name] = until
                 return await self._again(row, unsent, until, str(error), count=False)
             case port.Unavailable():
                 return await self._again(row, unsent, now + self._backoff(row), str(error))
+            case Unknowable():
+                return await self._park(row, "ambiguous", str(error))
             case port.Ambiguous():
-                wait = (
-                    RECHECK_SECONDS
-                    if adapter and adapter.caps.idempotent_post == "best_effort"
-                    else self._backoff(row)
-                )
+                wait = self._backoff(row)
+                if adapter and adapter.caps.idempotent_post == "best_effort":
+                    wait = max(wait, RECHECK_SECONDS)
                 return await self._again(row, "ambiguous", now + wait, str(error))
             case port.Gone() if (
                 row.out.do == "edit" and isinstance(op, port.Edit) and row.out.target.endswith("/card")
@@ -286,12 +298,13 @@ class Outbox:
                 return await self._park(row, "rejected", str(error))
 
     async def _again(self, row: Row, state: str, at: float, error: str, *, count: bool = True) -> Row | None:
-        if count and row.attempts >= TRIES_MAX:
+        tried_for = self._clock.now() - (row.first_try_at or self._clock.now())
+        if count and row.attempts >= TRIES_MAX and tried_for >= GIVE_UP_SECONDS:
             return await self._park(row, "ambiguous" if state == "ambiguous" else "exhausted", error)
-        await self._storage.postpone(row.id, state, at, error)
+        attempts = row.attempts if count else row.attempts - 1
+        await self._storage.postpone(row.id, state, at, error, attempts)
         self._metrics.retried(row.out.platform or "?", state)
         log.warning("delivery_postponed", row=row.id, platform=row.out.platform, state=state, error=error)
-        attempts = row.attempts if count else row.attempts - 1
         return replace(row, state=state, not_before=at, attempts=attempts)
 
     async def _park(
@@ -333,20 +346,24 @@ class Outbox:
 
     # --- waiting ---------------------------------------------------------------------------------------------
 
-    async def _shape(self, platform: str, out: Outgoing) -> None:
+    async def _shape(self, platform: str, channel: str) -> None:
         """Platforms ask for so many posts a second and channel; whoever comes later waits his turn."""
         interval = self._adapters[platform].caps.post_interval_seconds
-        if not interval or out.do != "post" or out.place is None:
+        if not interval:
             return
-        key = (platform, out.place.channel)
+        key = (platform, channel)
         at = max(self._next_post.get(key, 0), self._clock.now())
         self._next_post[key] = at + interval
         await self._clock.until(at)
 
-    async def _platform(self, row: Row) -> str:
-        """The platform of a row that names its place by an anchor."""
-        ref = await self._storage.anchored(row.out.needs)
-        return ref.place.platform if ref else ""
+    async def _where(self, out: Outgoing) -> tuple[str, str]:
+        """Platform and channel, also of a row that names its place by an anchor; empty: there is no such message."""
+        if out.place is not None:
+            return out.place.platform, out.place.channel
+        if out.platform:
+            return out.platform, ""
+        ref = await self._storage.anchored(out.needs)
+        return (ref.place.platform, ref.place.channel) if ref else ("", "")
 
     async def _chore(self, row: Row) -> Row | None:
         claimed, _ = await self._storage.start_sending(row.id, self._clock.now())

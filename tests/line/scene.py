@@ -162,7 +162,7 @@ class Platform:
                 known = self.by_key.get(key) if self.caps.idempotent_post == "native" else None
                 return Delivered((known or self._post(op, part, key)).ref)
             case Edit():
-                self.shown[op.ref.id].text = words(op.content)
+                self.shown[op.ref.id].text = words(op.content).strip()
                 return Delivered(op.ref)
             case Delete():
                 self.shown.pop(op.ref.id, None)
