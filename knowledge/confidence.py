@@ -26,6 +26,7 @@ ENOUGH = 60  # rehearsed questions below which a snapshot is too small to speak 
 SURE = 1.645  # one-sided 95 %
 RESOLUTION = 400.0  # answers over which the promise is to hold: the share is not promised for a handful
 HIGHEST = 0.995
+USEFUL = 0.05  # a line that leaves less than this share of questions answered helps nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Sample:
     evidence: tuple[float, ...]
     right: bool
     weight: float
-    kind: str  # own, lone (the only question of its topic), absent, chat, labelled
+    kind: str  # own; lone (the only question of its topic) and known (the same, as it stands); absent, chat, labelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,12 @@ def calibrate(samples: Sequence[Sample], *, head: bool, max_wrong: float) -> Cal
     )
     answer, coverage, risk = threshold(curve, max_wrong)
     note = ""
+    if coverage < USEFUL and samples:
+        answer, coverage, risk = promised(curve, max_wrong)
+        note = (
+            "the rehearsal cannot vouch for this share of wrong answers with 95 % certainty; the line follows from the "
+            "confidences alone. Labelled questions of real customers make it certain: firstline calibrate --transcripts"
+        )
     if own < ENOUGH:
         answer = max(answer, 1.0 - max_wrong / 2)
         note = f"only {own:.0f} questions of this knowledge could be rehearsed; the line is drawn higher than they say"
@@ -100,10 +107,13 @@ def calibrate(samples: Sequence[Sample], *, head: bool, max_wrong: float) -> Cal
 
 def _points(sample: Sample, confidence: float) -> list[tuple[float, bool, float]]:
     """A sample on the risk-coverage curve. One that weighs nothing says where questions lie, not how they end: it
-    counts as right with just the probability that its confidence promises."""
-    if sample.kind != "lone":
+    counts, by half, as right with just the probability that its confidence promises."""
+    if sample.kind not in ("lone", "known"):
         return [(confidence, sample.right, round(sample.weight, 6))] if sample.weight > 0 else []
-    pair = [(confidence, True, round(confidence, 6)), (confidence, False, round(1.0 - confidence, 6))]
+    pair = [
+        (confidence, True, round(confidence / 2, 6)),
+        (confidence, False, round((1.0 - confidence) / 2, 6)),
+    ]
     return [point for point in pair if point[2] > 0]
 
 
@@ -160,6 +170,23 @@ def threshold(curve: Sequence[tuple[float, bool, float]], max_wrong: float) -> t
     risk = np.maximum(wrong, promised)
     margin = SURE * np.sqrt(np.maximum(risk * (1 - risk), 0.25 / seen / 4) / seen)
     good = np.flatnonzero((risk + margin <= max_wrong) & (seen >= min(20.0, float(seen[-1]) / 2)))
+    if not len(good):
+        return HIGHEST, 0.0, 0.0
+    last = int(good[-1])
+    return float(confidence[last]), float(weight[: last + 1].sum() / weight.sum()), float(wrong[last])
+
+
+def promised(curve: Sequence[tuple[float, bool, float]], max_wrong: float) -> tuple[float, float, float]:
+    """The lowest line above which the confidences themselves promise at most `max_wrong`: (line, coverage, risk).
+
+    For a snapshot whose rehearsal is too short or too hard to be certain of anything: leaving a question out takes
+    most of what is known of its topic, so the rehearsal knows less than the bot will.
+    """
+    ordered = sorted(curve, key=lambda one: -one[0])
+    confidence = np.array([one[0] for one in ordered])
+    weight = np.array([one[2] for one in ordered])
+    wrong = np.cumsum(weight * (1 - confidence)) / np.cumsum(weight)
+    good = np.flatnonzero(wrong <= max_wrong)
     if not len(good):
         return HIGHEST, 0.0, 0.0
     last = int(good[-1])
