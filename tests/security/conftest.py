@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.scene import Scene
+from tests.security.scene import Desk
 from tests.stage import Knowledge
 
 
 @pytest.fixture
-async def scene(knowledge: Knowledge, tmp_path: Path) -> AsyncIterator[Scene]:
+async def secure(knowledge: Knowledge, tmp_path: Path) -> AsyncIterator[Desk]:
     """A desk that is open, with the sample knowledge."""
-    async with Scene(knowledge, tmp_path) as made:
+    async with Desk(knowledge, tmp_path) as made:
         yield made

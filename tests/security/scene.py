@@ -10,7 +10,7 @@ from tests.stage import Knowledge, ManualClock
 from tests.transcript import Dialogue, Seen
 
 
-class Scene:
+class Desk:
     """People act, everything settles, and then one looks: at the data folder, at what was shown, at the trace."""
 
     def __init__(self, knowledge: Knowledge, folder: Path, **settings: Any) -> None:

@@ -12,7 +12,7 @@ import structlog
 
 from bot import log
 from bot.writer import copy_database
-from tests.security.scene import Scene, holding
+from tests.security.scene import Desk, holding
 from tests.signals.test_redact import AROUND, SECRETS
 
 # What to look for where a secret has several lines, or words of its own.
@@ -41,45 +41,45 @@ def logged() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-async def test_a_secret_leaves_no_trace(scene: Scene, logged: io.StringIO, tmp_path: Path) -> None:
+async def test_a_secret_leaves_no_trace(secure: Desk, logged: io.StringIO, tmp_path: Path) -> None:
     """Twenty formats, in a text, a file name, an edit, a command and a reply: zero bytes of any of them remain."""
     assert len(SECRETS) >= 20
     edited = []
     for name, (_, secret) in SECRETS.items():
         told = AROUND.get(name, "here it is: {} thanks").format(secret)
         named = "plain" if "/" in secret or name in DISTINCT else told
-        await scene.driver.say("ana", f"my payment failed, {told}", "help")
-        await scene.driver.say("ben", "this file shows it", "help", None, [f"{named}.txt"])
-        edited.append((await scene.driver.say("chloe", "I need a person please", "help"), told))
-        await scene.driver.command("ana", f"/firstline ask {told}")
-    await scene.passes()
+        await secure.driver.say("ana", f"my payment failed, {told}", "help")
+        await secure.driver.say("ben", "this file shows it", "help", None, [f"{named}.txt"])
+        edited.append((await secure.driver.say("chloe", "I need a person please", "help"), told))
+        await secure.driver.command("ana", f"/firstline ask {told}")
+    await secure.passes()
     for message, told in edited:
-        await scene.driver.edit("chloe", message, f"I need a person please: {told}")
-    await scene.passes()
-    await scene.driver.stage.stop()
+        await secure.driver.edit("chloe", message, f"I need a person please: {told}")
+    await secure.passes()
+    await secure.driver.stage.stop()
     backup = tmp_path / "backup"
     backup.mkdir()
-    copy_database(scene.data / "firstline.db", backup / "copy.db")
+    copy_database(secure.data / "firstline.db", backup / "copy.db")
 
     needles = [DISTINCT.get(name, secret) for name, (_, secret) in SECRETS.items()]
-    shown = "\n".join(m.text for m in scene.shown())
+    shown = "\n".join(m.text for m in secure.shown())
     err = logged.getvalue()
-    assert holding(scene.data, *needles) == []
+    assert holding(secure.data, *needles) == []
     assert holding(backup, *needles) == []
     assert [n for n in needles if n in shown or n in err] == []
     assert "removed]" in shown
 
 
-async def test_a_log_never_holds_what_people_wrote(scene: Scene, logged: io.StringIO) -> None:
+async def test_a_log_never_holds_what_people_wrote(secure: Desk, logged: io.StringIO) -> None:
     """At DEBUG, through a question, a ticket, a claim, a note, a reply and a resolution."""
-    await scene.says("ana", f"how do I get my money back for {WORDS}?")
-    await scene.says("ben", f"I want to talk to a human about {WORDS}")
-    await scene.presses("kim", "Claim")
-    card = await scene.driver.card("T-1")
+    await secure.says("ana", f"how do I get my money back for {WORDS}?")
+    await secure.says("ben", f"I want to talk to a human about {WORDS}")
+    await secure.presses("kim", "Claim")
+    card = await secure.driver.card("T-1")
     assert card is not None
-    await scene.says("kim", f"!reply we look at {WORDS}", "desk", card[1])
-    await scene.says("kim", f"internal: {WORDS}", "desk", card[1])
-    await scene.runs("kim", f"/firstline resolve T-1 {WORDS} is back")
+    await secure.says("kim", f"!reply we look at {WORDS}", "desk", card[1])
+    await secure.says("kim", f"internal: {WORDS}", "desk", card[1])
+    await secure.runs("kim", f"/firstline resolve T-1 {WORDS} is back")
 
     err = logged.getvalue()
     assert '"event": "decided"' in err
