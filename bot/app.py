@@ -38,7 +38,7 @@ from bot.web import Site
 from bot.writer import Writer
 from bot.writing import Writing
 from handoff.model import Decision, Fact, Known
-from knowledge.library import Library
+from knowledge.library import KnowledgeError, Library, SnapshotInfo
 
 log = structlog.get_logger("app")
 
@@ -224,7 +224,7 @@ class App:
 
     async def _open_knowledge(self, progress: Progress | None) -> None:
         """The snapshot in use; the first time, build one. A process without knowledge hands everything over."""
-        info = await self.library.open()
+        info = await open_library(self.library)
         if info is None:
             preview = await self.reloader.preview(progress)
             await self.reloader.activate(preview, by="first start")
@@ -239,6 +239,16 @@ class App:
             await self.storage.prune(now - 48 * 3600, now - keep)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), 3600)
+
+
+async def open_library(library: Library) -> SnapshotInfo | None:
+    """The snapshot in use, or None where there is none that this version can read: snapshots are derived, so one
+    that was built by another version is simply built again."""
+    try:
+        return await library.open()
+    except KnowledgeError as error:
+        log.warning("snapshot_unreadable", reason=str(error))
+        return None
 
 
 def library_of(config: Config) -> Library:

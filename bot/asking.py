@@ -79,11 +79,11 @@ class Asker:
 @asynccontextmanager
 async def opened(config: Config) -> AsyncIterator[Library]:
     """The library with a snapshot of the configured knowledge in use; built (with a progress bar) if it changed."""
-    from bot.app import library_of
+    from bot.app import library_of, open_library
 
     library = library_of(config)
     try:
-        info = await library.open()
+        info = await open_library(library)
         seen = fingerprint(config.knowledge.paths)
         note = config.bot.data_dir / "knowledge" / "read-from.txt"
         if info is None or not note.exists() or note.read_text("utf-8") != seen:

@@ -45,12 +45,12 @@ def build(
 
 
 async def _build(config: Config, *, dry: bool, force: bool, json: bool) -> int:
-    from bot.app import library_of
+    from bot.app import library_of, open_library
     from bot.reload import failed_golden
 
     library = library_of(config)
     try:
-        before = await library.open()
+        before = await open_library(library)
         with out.progress() as step:
             built = await library.build(config.knowledge.paths, progress=step)
         failed = await failed_golden(library, built.info.id, config.knowledge.golden)
