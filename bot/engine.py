@@ -38,7 +38,7 @@ from bot.outbox import Outbox
 from bot.outgoing import outgoing
 from bot.pace import Pace
 from bot.routing import Router, fresh_case, redacted
-from bot.storage import Commit, Conflict, Storage
+from bot.storage import Commit, Conflict, Recorded, Storage
 from bot.writer import StorageError
 from handoff import model
 from handoff.decide import concerns, decide
@@ -249,7 +249,7 @@ class Engine:
                 if not rows:
                     return None
                 now = self._clock.now()
-                if self._hold(conversation, rows[0].event):
+                if self._hold(conversation, rows):
                     return None
                 found = fold(rows, now, self._patience(case, rows[0].event))
                 if found.gone:
@@ -272,8 +272,9 @@ class Engine:
             return self._clock.now() + RETRY_SECONDS
         return self._clock.now()
 
-    def _hold(self, conversation: str, event: Inbound) -> bool:
-        if event.catchup and event.place.platform in self._catching:
+    def _hold(self, conversation: str, rows: Sequence[Recorded]) -> bool:
+        """Something here was missed, and not all that was missed is known yet."""
+        if any(row.event.catchup and row.event.place.platform in self._catching for row in rows):
             self._held.add(conversation)
             return True
         return False
@@ -301,7 +302,7 @@ class Engine:
             if dead and not isinstance(step.event, DeliveryFailed):
                 event = DeliveryFailed(
                     keys=(f"dead:{step.seqs[0]}",), place=step.event.place, actor=step.event.actor,
-                    occurred_at=self._clock.now(), anchor="", kind="exhausted", reason=error, audience="staff",
+                    occurred_at=self._clock.now(), anchor="", kind="exhausted", reason=error, audience="customer",
                 )  # fmt: skip
                 await self._storage.record(event, conversation, self._clock.now())
 

@@ -218,6 +218,7 @@ def says(
     where = where or place("100")
     made: dict[str, Any] = {
         "keys": (f"d{number}", f"m{where.platform}{number}"), "occurred_at": START + number, "order": (number,),
+        "is_root": str(number) == where.thread,
     }  # fmt: skip
     return MessageReceived(
         **{**made, **more}, place=where, actor=who or person(), ref=MsgRef(where, str(number)), text=text
