@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import time
 from collections.abc import Callable
 
 import structlog
@@ -29,9 +28,9 @@ async def supervise(
     """Run an adapter until `stop`, again and again. A fatal failure leaves it down and says what to do; it never
     raises (only a cancellation passes), so that siblings in a task group live on."""
     name: PlatformName = adapter.name
-    failures = 0
+    failures, loop = 0, asyncio.get_running_loop()
     while not stop.is_set():
-        started = time.monotonic()
+        started = loop.time()
         sink.state(name, "connecting")
         try:
             await adapter.run(sink)
@@ -46,7 +45,7 @@ async def supervise(
             sink.state(name, "stopped" if stop.is_set() else "down")
         if stop.is_set():
             return
-        failures = 0 if time.monotonic() - started > HEALTHY_SECONDS else failures + 1
+        failures = 0 if loop.time() - started > HEALTHY_SECONDS else failures + 1
         wait = min(BACKOFF_CAP_SECONDS, base_seconds * 2 ** min(failures, 12)) * jitter()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), wait)
