@@ -175,7 +175,9 @@ class Reports:
 
     async def erase(self, customer: Actor) -> dict[str, Any]:
         """Empty everything of this person; history keeps hashes, times and decisions, no words."""
-        return await self._storage.erase(customer.platform, customer.tenant, customer.id)
+        counts = await self._storage.erase(customer.platform, customer.tenant, customer.id)
+        await self._storage.scrub()
+        return counts
 
     async def verify(self) -> dict[str, Any]:
         """Walk the journal's chain of hashes; names the first row that does not fit."""

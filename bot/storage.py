@@ -20,7 +20,7 @@ __all__ = ["Commit", "Conflict", "Recorded", "Row", "Storage", "ref_key"]
 
 class Storage:
     def __init__(self, writer: Writer) -> None:
-        self._do = writer.do
+        self._do, self._writer = writer.do, writer
 
     async def _run(self, statement: str, values: Sequence[Any]) -> None:
         def work(db: sqlite3.Connection) -> None:
@@ -263,6 +263,10 @@ class Storage:
             return sql.erase_cases(db, ids)
 
         return await self._do(work)
+
+    async def scrub(self) -> None:
+        """After an erasure: not one byte of it can be read in the file, its WAL or a later backup."""
+        await self._writer.scrub()
 
     async def prune(self, before_seen: float, before_content: float) -> None:
         """Forget dedup keys and finished events that are older than they need to be, and conversations that are

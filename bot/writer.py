@@ -120,6 +120,10 @@ class Writer:
         self._queue.put((work, done, loop))
         return await done
 
+    async def scrub(self) -> None:
+        """Leave nothing of deleted rows in the file or in its WAL: SQLite itself only marks their place as free."""
+        await self.do(scrubbed)
+
     async def close(self) -> None:
         """Finish what waits, checkpoint, let go of the lock."""
         if self._closed or self._thread is None:
@@ -155,15 +159,19 @@ class Writer:
             except queue.Empty:
                 break
         jobs = [item for item in items if item is not None]
-        if jobs:
+        together = [job for job in jobs if job[0] is not scrubbed]
+        if together:
             self._answer(
-                jobs,
+                together,
                 transact(
                     connection,
-                    [job[0] for job in jobs],
+                    [job[0] for job in together],
                     begin="BEGIN" if self._reading else "BEGIN IMMEDIATE",
                 ),
             )
+        for job in jobs:
+            if job[0] is scrubbed:
+                self._answer([job], [scrubbed(connection)])
         return len(jobs) == len(items)
 
     @staticmethod
@@ -209,6 +217,16 @@ def transact(
             connection.execute("ROLLBACK")
         return [unwritten(disk or error)] * len(works)
     return results
+
+
+def scrubbed(connection: sqlite3.Connection) -> StorageError | None:
+    """Write the database anew without what was deleted, and the WAL empty. Outside of any transaction."""
+    try:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        return unwritten(error)
+    return None
 
 
 def refused(error: Exception) -> bool:

@@ -12,7 +12,7 @@ from adapters.port import ChoreDone, CommandInvoked
 from handoff import claim, relay, resolve
 from handoff.facts import Answer, Correction, Help, IncidentOver, Line, Report, Source
 from handoff.model import Chore, Decision
-from handoff.policy import COMMANDS, refusal, stricter_level, stricter_mode
+from handoff.policy import COMMANDS, is_staff, refusal, stricter_level, stricter_mode
 from handoff.turn import SILENT, Turn
 
 TEXT_CHARACTERS = 2000
@@ -58,7 +58,8 @@ def _chore(t: Turn, event: CommandInvoked, name: str) -> Decision:
     t.keep("audit", f"{event.keys[0] if event.keys else name}", command=name, by=actor.id, at=t.now)
     if name in _SLOW:
         t.whisper("chore.started", command=name)
-    return t.done("command", f"{name} by {actor.name or actor.id}")
+    by = actor.name or actor.id if is_staff(actor) else "a customer"  # history keeps no name of a customer
+    return t.done("command", f"{name} by {by}")
 
 
 def done(t: Turn, event: ChoreDone) -> Decision:
