@@ -100,7 +100,7 @@ async def builds(home: Path, folder: Path) -> tuple[Library, dict[str, Any]]:
     await library.embed(["load the model first"])
     built = await library.build([folder])
     await library.activate(built.info.id)
-    path = sorted(folder.rglob("*.md"))[0]  # noqa: ASYNC240 - nothing else runs here
+    path = min(folder.rglob("*.md"))  # noqa: ASYNC240 - nothing else runs here
     changed = []
     for number in range(3):
         path.write_text(path.read_text() + f"\nA new line, number {number}.\n")

@@ -108,9 +108,14 @@ def rehearse(
         samples.append(
             _ask(stage, own, lexical, head, everything, topic, weight, "own" if others > 0 else "lone")
         )
+        if others == 0:  # as it stands: customers' words lie somewhere between the two
+            whole = lexical_of(stage.lexicon, terms_of(line.text))
+            close = np.array(similar[:, column], dtype=np.float32)
+            samples.append(_ask(stage, close, whole, head, everything, topic, 0.0, "known"))
         if several and weight > 0:
             absent = stage.passage_topic != topic
-            samples.append(_ask(stage, own, lexical, head, absent, -1, ABSENT_SHARE * weight, "absent"))
+            without = None if head is None else _without_topic(head, topic)
+            samples.append(_ask(stage, own, lexical, without, absent, -1, ABSENT_SHARE * weight, "absent"))
     near = np.stack([vector for _, vector, _ in chat]) @ stage.vectors.T if chat else np.zeros((0, 0))
     kept = [
         (text, close, row) for (text, _, row), close in zip(chat, near, strict=True) if close.max() < RELATED
@@ -187,6 +192,12 @@ def texts_of(topic: Topic, passage: Passage) -> list[str]:
     """The texts whose words a passage is found by; a title that is one of the questions counts once."""
     texts = [*topic.questions, topic.category, passage.heading, passage.text]
     return texts if topic.title in topic.questions else [topic.title, *texts]
+
+
+def _without_topic(head: Scores, topic: int) -> Scores:
+    """What the head would say had it never heard of a topic: that topic's probability goes to the others."""
+    left = max(1.0 - float(np.exp(head[topic])), 1e-4)
+    return np.where(head > NEVER, np.minimum(head - np.log(left), 0.0), NEVER).astype(np.float32)
 
 
 def _topic_row(stage: Stage, row: Matrix | None) -> Scores | None:
