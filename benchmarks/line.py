@@ -8,41 +8,62 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import sqlite3
-import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from benchmarks.measure import (
+    ROOT,
+    SAMPLE,
+    Outcome,
+    child,
+    measure,
+    progress,
+    resident_mb,
+    scratch,
+    settings,
+    spread,
+)
 from benchmarks.null_adapter import NullAdapter, question
 from bot.app import App
-from bot.config import Config, load
 from knowledge.evaluate import read_labelled
 from knowledge.library import Library
 
-ROOT = Path(__file__).resolve().parent.parent
-ROUNDS, CONCURRENT = 150, 64
+CONCURRENT = 64
+COLD = """
+import time; began = time.perf_counter()
+import asyncio, json, sys
+from pathlib import Path
+from bot.asking import Asker
+from bot.app import library_of
+from bot.config import load
+import onnxruntime, tokenizers, numpy, lingua
+imported = time.perf_counter()
+async def main():
+    config = load(Path("config.toml"))
+    config = config.model_copy(update={"bot": config.bot.model_copy(update={"data_dir": Path(sys.argv[1])})})
+    library = library_of(config)
+    await library.open()
+    asker = Asker(config, library)
+    await asker.prepare()
+    await asker.decide("How do I download an invoice?")
+    done = time.perf_counter()
+    rss = [row for row in open("/proc/self/status") if row.startswith("VmRSS")][0].split()[1]
+    print(json.dumps({"all": done - began, "import": imported - began, "torch": "torch" in sys.modules,
+                      "rss_mb": int(rss) / 1024}))
+asyncio.run(main())
+"""
 
 
-def settings(folder: Path) -> Config:
-    config = load(ROOT / "config.toml")
-    bot = config.bot.model_copy(
-        update={"data_dir": folder, "debounce_seconds": 0.0, "concurrency": CONCURRENT}
-    )
-    web = config.web.model_copy(update={"port": 0})
-    return config.model_copy(update={"bot": bot, "web": web})
-
-
-def questions() -> list[str]:
+def questions() -> Iterator[str]:
     """Every one once: a repeated question is answered from the cache of vectors and would flatter us."""
     rows = read_labelled(ROOT / "examples" / "questions.csv")
     texts = [row.question for row in rows if row.expected]
-    return [text if n == 0 else f"{text} ({n})" for n in range(40) for text in texts]
+    return (text if n == 0 else f"{text} ({n})" for n in itertools.count() for text in texts)
 
 
 class Bare:
@@ -74,76 +95,71 @@ async def one(app: App, adapter: NullAdapter, number: int, text: str) -> float:
     return await posted - started
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    return {
-        "p50_ms": float(np.percentile(values, 50) * 1000),
-        "p99_ms": float(np.percentile(values, 99) * 1000),
-    }
+Times = dict[str, list[float]]
 
 
-async def run() -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(dir=ROOT) as name:
-        folder = Path(name)
-        adapter = NullAdapter()
-        app = App(settings(folder), [adapter])
-        async with app.running():
-            bare = Bare(app.library, folder / "bare.db")
-            texts, numbers = iter(questions()), itertools.count(1)
-            for _ in range(20):  # warm
-                await bare.answer(next(texts))
-                await one(app, adapter, next(numbers), next(texts))
-            single: dict[str, list[float]] = {"line": [], "bare": []}
-            for _ in range(ROUNDS):
-                single["bare"].append(await bare.answer(next(texts)))
-                single["line"].append(await one(app, adapter, next(numbers), next(texts)))
-            many: dict[str, list[float]] = {"line": [], "bare": []}
-            for _ in range(10):
-                many["bare"] += await asyncio.gather(*(bare.answer(next(texts)) for _ in range(CONCURRENT)))
-                many["line"] += await asyncio.gather(
-                    *(one(app, adapter, next(numbers), next(texts)) for _ in range(CONCURRENT))
-                )
-            memory = resident_mb()
-    found: dict[str, Any] = {"memory_mb": memory, "cold_start": cold_start()}
-    for label, values in (("one_conversation", single), (f"{CONCURRENT}_conversations", many)):
-        line, plain = spread(values["line"]), spread(values["bare"])
-        found[label] = {
-            "line": line, "bare": plain, "ratio_p50": line["p50_ms"] / plain["p50_ms"],
-            "ratio_p99": line["p99_ms"] / plain["p99_ms"],
-        }  # fmt: skip
-    return found
+async def timed(folder: Path, rounds: int, bursts: int) -> tuple[Times, Times, float]:
+    """(one at a time, many at a time, resident memory), each for the line and for the bare sum."""
+    adapter = NullAdapter()
+    app = App(settings(folder, CONCURRENT), [adapter])
+    single: Times = {"line": [], "bare": []}
+    many: Times = {"line": [], "bare": []}
+    async with app.running():
+        bare = Bare(app.library, folder / "bare.db")
+        texts, numbers = questions(), itertools.count(1)
+        for _ in range(10):  # warm
+            await bare.answer(next(texts))
+            await one(app, adapter, next(numbers), next(texts))
+        for turn in range(rounds):
+            progress(turn, rounds, "one at a time")
+            single["bare"].append(await bare.answer(next(texts)))
+            single["line"].append(await one(app, adapter, next(numbers), next(texts)))
+        for turn in range(bursts):
+            progress(turn, bursts, f"{CONCURRENT} at a time")
+            many["bare"] += await asyncio.gather(*(bare.answer(next(texts)) for _ in range(CONCURRENT)))
+            many["line"] += await asyncio.gather(
+                *(one(app, adapter, next(numbers), next(texts)) for _ in range(CONCURRENT))
+            )
+        memory = resident_mb()
+    return single, many, memory
 
 
-def resident_mb() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
+async def run(*, quick: bool) -> Outcome:
+    with scratch() as folder:
+        single, many, memory = await timed(folder, *((5, 1) if quick else (150, 10)))
+        cold = cold_start(folder, 1 if quick else 5)
+    measures, details = [], {}
+    for label, words, times in (
+        ("1", "one conversation", single),
+        ("64", f"{CONCURRENT} conversations", many),
+    ):
+        line, plain = spread(times["line"]), spread(times["bare"])
+        details[label] = {"line": line, "bare": plain}
+        measures += [
+            measure(f"ratio_p50_{label}", f"question to posted answer over the bare sum, p50, {words}",
+                    line["p50_ms"] / plain["p50_ms"], "×", "<= 1.3"),
+            measure(f"ratio_p99_{label}", f"the same, p99, {words}", line["p99_ms"] / plain["p99_ms"], "×"),
+            measure(f"line_p50_{label}", f"question to posted answer, p50, {words}", line["p50_ms"], "ms"),
+            measure(f"line_p99_{label}", f"question to posted answer, p99, {words}", line["p99_ms"], "ms"),
+        ]  # fmt: skip
+    measures += [
+        measure("cold", "new process with a built index to its first answer, imports besides",
+                cold["all"] - cold["import"], "s", "<= 3"),
+        measure("cold_with_imports", "the same, imports included", cold["all"], "s",
+                note="torch is imported" if cold["torch"] else "torch is not imported"),
+        measure("memory", "memory of the whole process after the run", memory, "MB"),
+        measure("memory_cold", "memory of a new process after its first answer", cold["rss_mb"], "MB"),
+    ]  # fmt: skip
+    return {"measures": measures, "details": details}
 
 
-def cold_start() -> dict[str, Any]:
-    """A new process with a built index: from the start of the interpreter to the first answer."""
-    script = (
-        "import time; t = time.perf_counter()\n"
-        "import asyncio, json, sys\n"
-        "from pathlib import Path\n"
-        "from bot.asking import Asker\nfrom bot.app import library_of\nfrom bot.config import load\n"
-        "async def main():\n"
-        "    config = load(Path('config.toml')); library = library_of(config); await library.open()\n"
-        "    asker = Asker(config, library); await asker.prepare()\n"
-        "    await asker.decide('How do I download an invoice?')\n"
-        "    print(json.dumps({'seconds': time.perf_counter() - t, 'torch_imported': 'torch' in sys.modules}))\n"
-        "asyncio.run(main())\n"
-    )
-    subprocess.run([sys.executable, "-m", "bot", "ask", "hello"], cwd=ROOT, check=True, capture_output=True)
+def cold_start(folder: Path, times: int) -> dict[str, float]:
+    """The median of some new processes; the files are in the system's cache, as after a restart of the bot alone."""
     runs = []
-    for _ in range(3):
-        done = subprocess.run(
-            [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
-        )
-        runs.append(json.loads(done.stdout.splitlines()[-1]))
-    best = sorted(runs, key=lambda r: r["seconds"])[1]
-    return {"median_seconds": best["seconds"], "torch_imported": best["torch_imported"]}
+    for turn in range(times + 1):
+        progress(turn, times + 1, "cold start")
+        runs.append(child([sys.executable, "-c", COLD, str(folder)]))
+    return {key: float(np.median([found[key] for found in runs[1:]])) for key in runs[0]}
 
 
-if __name__ == "__main__":
-    print(json.dumps(asyncio.run(run()), indent=2))
+__all__ = ["SAMPLE", "Bare", "questions", "run"]
