@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+import traceback
+from collections.abc import Mapping, MutableMapping
+from types import TracebackType
 from typing import Any, Literal
 
 import structlog
@@ -13,17 +15,40 @@ import structlog
 TOKENS = re.compile(
     r"xox[a-z]-[\w-]+|xapp-[\w-]+|[\w-]{20,28}\.[\w-]{6}\.[\w-]{27,}|Bearer\s+\S+|Bot\s+[\w.-]{30,}"
 )
+CAUSES_MAX = 8
 PRIVATE = frozenset({"text", "values", "question", "answer", "email", "token", "payload", "body"})
 
 
 def scrub(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """What people wrote, and whatever looks like a token, does not reach a log."""
     for key, value in line.items():
-        if key in PRIVATE:
-            line[key] = "[private]"
-        elif isinstance(value, str):
-            line[key] = TOKENS.sub("[token]", value)
+        line[key] = "[private]" if key in PRIVATE else _clean(value)
     return line
+
+
+def _clean(value: Any) -> Any:
+    match value:
+        case str():
+            return TOKENS.sub("[token]", value)
+        case Mapping():
+            return {key: "[private]" if key in PRIVATE else _clean(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_clean(item) for item in value]
+        case _:
+            return value
+
+
+def where(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
+    """What failed and where, without the errors' own words: libraries quote in them what they could not read."""
+    parts: list[str] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None and len(parts) < CAUSES_MAX:
+        names = [type(error).__name__]
+        if isinstance(error, BaseExceptionGroup):
+            names += [type(inner).__name__ for inner in error.exceptions]
+        parts.append("".join(traceback.format_tb(error.__traceback__)) + ", ".join(names))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\ncaused by\n".join(parts)
 
 
 def configure(form: Literal["auto", "json", "text"], level: str) -> None:
@@ -34,7 +59,7 @@ def configure(form: Literal["auto", "json", "text"], level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(where),
         scrub,
     ]
     renderer: Any = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()

@@ -112,6 +112,7 @@ class Platform:
         self.leaving: Callable[[Op], Awaitable[None]] | None = None
         self._orders: list[tuple[deque[Outcome], Concerns]] = []
         self._ids = 0
+        self._over = asyncio.Event()
 
     def will(self, *outcomes: Outcome, on: Concerns = lambda _: True) -> None:
         self._orders.append((deque(outcomes), on))
@@ -125,14 +126,15 @@ class Platform:
         return [c.at for c in self.calls if isinstance(c.op, Post) and text in words(c.op.content)]
 
     async def run(self, sink: Sink) -> None:
+        self._over.clear()
         sink.state(self.name, "connected")
-        await asyncio.Event().wait()
+        await self._over.wait()
 
     async def stop_ingress(self) -> None:
         return
 
     async def close(self, grace: float) -> None:
-        return
+        self._over.set()
 
     def parts(self, op: Op) -> int:
         return words(op.content).count(" / ") + 1 if isinstance(op, Post) else 1
