@@ -98,9 +98,9 @@ BENCHMARKS = (
     Benchmark(
         "quality", "quality", "Quality of answers and of confidence",
         "Knowledge built from public sets, questions of the halves on which nothing was chosen (benchmarks/"
-        "knowledge_sets.py). The threshold follows from max_wrong at build time and never sees a test question. Bounds: "
-        "the share of 1000 bootstrap resamples of the test questions in which the share of wrong ones among the "
-        "answered stays within max_wrong.",
+        "knowledge_sets.py; for the course channels the whole set). The line above which it answers comes from the "
+        "snapshot's own rehearsal and max_wrong and never sees a test question. Resamples: the share of 1000 bootstrap "
+        "resamples of the questions in which at most max_wrong of the answered ones are wrong.",
         "The model is small (22 million parameters) and not trained on these sets. What it cannot tell apart, a "
         "threshold can only decline: coverage pays for precision. In datatalks-faq many questions have near-identical "
         "twins in three courses, which no ranking can tell apart without knowing the channel.",

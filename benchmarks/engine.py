@@ -40,11 +40,8 @@ def flops(tokens: int) -> int:
 
 def probe(variant: str, runs: int) -> dict[str, Any]:
     """In a process of its own, three times; the calmest one counts."""
-    found = []
-    for _ in range(3):
-        found.append(
-            child([sys.executable, "-m", "benchmarks.engine_probe", variant, str(runs)], **ONE_THREAD)
-        )
+    command = [sys.executable, "-m", "benchmarks.engine_probe", variant, str(runs)]
+    found = [child(command, **ONE_THREAD) for _ in range(3)]
     calmest = min(found, key=lambda one: float(np.median(one["seconds"])))
     return {**calmest, "cold": float(np.median([one["cold"] for one in found]))}
 

@@ -135,24 +135,25 @@ def vectors(figure: Any, details: Details) -> None:
 
 
 def quality(figure: Any, details: Details) -> None:
-    """What a share of wrong answers costs in coverage; and whether 0.9 means nine of ten."""
+    """How often the best topic is right; and how much is answered when one or two in twenty may be wrong."""
     left, right = figure.subplots(1, 2)
-    for name, colour in (("datatalks", THIRD), ("clinc150", OURS), ("banking77", OTHER)):
-        if name in details:
-            found = details[name]
-            left.plot(*zip(*found["curve"], strict=True), color=colour, label=name)
-            bins = [one for one in found["bins"] if one[2]]
-            right.plot([one[0] for one in bins], [one[1] for one in bins], "o-", color=colour, markersize=4)
-    for bound in (0.05, 0.10):
-        left.axhline(bound, color=LINE, linewidth=0.7, linestyle=":")
-    right.plot([0, 1], [0, 1], color=LINE, linewidth=0.7, linestyle=":")
-    left.set_xlabel("share of questions answered", fontsize=8)
-    left.set_ylabel("wrong among them", fontsize=8)
-    right.set_xlabel("confidence", fontsize=8)
-    right.set_ylabel("share right", fontsize=8)
-    left.legend(fontsize=8, frameon=False)
-    tidy(left, "Wrong answers over coverage")
-    tidy(right, "Confidence and what came true")
+    bars(left, "hit@1", {name: found["hit_at_1"] for name, found in details.items()}, "")
+    names = [name for name in details if name != "datatalks-scoped"]
+    for offset, bound, colour in ((-0.2, "0.05", OURS), (0.2, "0.10", OTHER)):
+        values = [details[name][f"max_wrong_{bound}"]["coverage"] for name in names]
+        drawn = right.barh(
+            [n + offset for n in range(len(names))],
+            values,
+            height=0.38,
+            color=colour,
+            label=f"max_wrong {bound}",
+        )
+        right.bar_label(drawn, fmt="%.2f", fontsize=7, padding=2)
+    right.set_yticks(range(len(names)), names)
+    right.invert_yaxis()
+    right.set_xlim(0, 1.1)
+    right.legend(fontsize=7, frameon=False)
+    tidy(right, "Share of questions answered")
 
 
 def peers(figure: Any, details: Details) -> None:
