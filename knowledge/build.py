@@ -51,7 +51,7 @@ def build(order: Order, embedder: Embedder, progress: Progress | None = None) ->
     topics, complaints = reader.read(order.paths, max_file_bytes=order.max_file_bytes, progress=progress)
     if complaints:
         raise KnowledgeError(complaints)
-    seconds = {"read": time.perf_counter() - started}
+    seconds = _Laps(read=time.perf_counter() - started)
     _settle_precision(order, embedder, topics)
     engine = f"{order.model_hash} {embedder.engine.name} {order.max_wrong} {sorted(order.labelled)}"
     hashes = [hash_of(topic) for topic in topics]
@@ -80,71 +80,65 @@ def _settle_precision(order: Order, embedder: Embedder, topics: Sequence[Topic])
         embedder.replace(OnnxEngine(order.exported, "fp32", workers=order.workers))
 
 
+class _Laps(dict[str, float]):
+    """How long each step took, in seconds."""
+
+    def __init__(self, **before: float) -> None:
+        super().__init__(before)
+        self._started = time.perf_counter() - sum(before.values())
+
+    def lap(self, name: str) -> None:
+        self[name] = time.perf_counter() - self._started - sum(self.values())
+
+
 def _build_new(
     order: Order,
     embedder: Embedder,
     topics: Sequence[Topic],
     versions: Mapping[str, str],
     identity: str,
-    seconds: dict[str, float],
+    seconds: _Laps,
     progress: Progress | None,
 ) -> Built:
-    started = time.perf_counter() - sum(seconds.values())
-
-    def lap(name: str) -> None:
-        seconds[name] = time.perf_counter() - started - sum(seconds.values())
-
     passages, keys = cut(topics, embedder.engine.offsets, limit=embedder.engine.limit)
-    lap("cut")
+    seconds.lap("cut")
     cache = Vectorizer(order, embedder, progress)
     try:
         vectors = cache.vectors([key.text for key in keys])
-        lap("embed")
+        seconds.lap("embed")
         lexicon, vocabulary = Lexicon.of([texts_of(topics[one.topic], one) for one in passages])
-        stage = Stage(
-            topics=topics,
-            passages=passages,
-            keys=keys,
-            vectors=vectors,
-            passage_topic=np.array([one.topic for one in passages], dtype=np.int32),
-            key_start=_starts(keys),
-            lexicon=lexicon,
-        )
-        lap("words")
+        passage_topic = np.array([one.topic for one in passages], dtype=np.int32)
+        stage = Stage(topics, passages, keys, vectors, passage_topic, _starts(keys), lexicon)
+        seconds.lap("words")
         head, calibration = learn(
             stage, cache.vectors, background(), order.labelled, order.max_wrong, progress
         )
-        lap("learn")
+        seconds.lap("learn")
     finally:
         cache.close()
-    info = SnapshotInfo(
+    info = _info(order, stage, embedder.engine.name, identity, calibration)
+    shown = list(versions.values())
+    parts = Parts(topics, shown, passages, vectors, stage.key_start, lexicon, vocabulary, head, calibration)
+    write(order.home / "snapshots", parts, info)
+    seconds.lap("write")
+    seconds["all"] = sum(seconds.values())
+    notes = _notes(calibration, topics, order.today)
+    return Built(info, cache.embedded, cache.reused, changes(order.in_use, versions), seconds, notes)
+
+
+def _info(order: Order, stage: Stage, engine: str, identity: str, calibration: Calibration) -> SnapshotInfo:
+    return SnapshotInfo(
         id=identity,
-        topics=len(topics),
-        passages=len(passages),
+        topics=len(stage.topics),
+        passages=len(stage.passages),
         model=order.model,
         built_at=datetime.now(UTC).isoformat(timespec="seconds"),
         threshold_answer=calibration.threshold_answer,
         threshold_clarify=calibration.threshold_clarify,
-        languages=languages_of(topics),
-        engine=embedder.engine.name,
+        languages=languages_of(stage.topics),
+        engine=engine,
         calibration=calibration.summary,
     )
-    parts = Parts(
-        topics,
-        list(versions.values()),
-        passages,
-        vectors,
-        stage.key_start,
-        lexicon,
-        vocabulary,
-        head,
-        calibration,
-    )
-    write(order.home / "snapshots", parts, info)
-    lap("write")
-    notes = _notes(calibration, topics, order.today)
-    seconds["all"] = time.perf_counter() - started
-    return Built(info, cache.embedded, cache.reused, changes(order.in_use, versions), seconds, notes)
 
 
 def _notes(calibration: Calibration, topics: Sequence[Topic], today: date) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from knowledge.confidence import Calibration
 from knowledge.passage import Hit
 
 CLOSE, SIMILAR = 0.75, 0.55  # cosines, as this kind of model gives them
+ALMOST = 0.99
 FAR, NEAR = 0.3, 0.1  # of score between two topics
 
 
@@ -45,7 +46,7 @@ def explain(
 
 
 def _percent(share: float) -> str:
-    return f"{share:.0%}"
+    return f"{share:.0%}" if share <= ALMOST else "over 99%"  # nothing is certain
 
 
 def _meaning(cosine: float) -> str:
