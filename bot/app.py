@@ -35,7 +35,7 @@ from bot.signals import Signals
 from bot.storage import Storage
 from bot.supervisor import supervise
 from bot.web import Site
-from bot.writer import Writer
+from bot.writer import StorageError, Writer
 from bot.writing import Writing
 from handoff.model import Decision, Fact, Known
 from knowledge.library import KnowledgeError, Library, SnapshotInfo
@@ -236,7 +236,10 @@ class App:
         keep = self.config.limits.retention_days * 86400.0
         while not stop.is_set():
             now = self.clock.now()
-            await self.storage.prune(now - 48 * 3600, now - keep)
+            try:
+                await self.storage.prune(now - 48 * 3600, now - keep)
+            except StorageError as error:  # what is kept for an hour too long does no harm
+                log.error("housekeeping_failed", error=str(error))  # noqa: TRY400
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), 3600)
 
