@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from bot.complaints import complaint, contradictions, mended
+from bot.patterns import runaway
 
 Level = Literal["answer", "draft", "collect", "escalate"]
 LaunchMode = Literal["off", "shadow", "draft", "answer"]
@@ -178,10 +179,10 @@ class FieldConfig(Section):
     @classmethod
     def _compiles(cls, value: str) -> str:
         try:
-            re.compile(value)
+            endless = runaway(value)
         except re.error as error:
             raise ValueError(f"is not a regular expression: {error}") from error
-        if re.search(r"\([^)]*[+*][^)]*\)[+*{]", value):
+        if endless:
             raise ValueError(
                 "repeats a group that itself repeats; such a pattern can take for ever on a long text"
             )
