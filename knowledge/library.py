@@ -139,6 +139,15 @@ class Library:
         """The same in a named snapshot: to preview a reload, or to reproduce an answer."""
         return await self._ask(await self._searcher(snapshot_id), question, scope, k, now)
 
+    async def lookup(self, text: str, scope: Scope = EVERYBODY, *, k: int = 20) -> tuple[Hit, ...]:
+        """The passages of the snapshot in use that contain words of a text: plain full text search, for people."""
+        searcher = self._current
+        if searcher is None:
+            raise KnowledgeError("no knowledge is loaded yet: build and activate a snapshot first")
+        embedder = await self._engine()
+        asked = Asked(text, scope, scope.language, k, date.today(), 0.0)  # noqa: DTZ011 - as in _ask
+        return await embedder.run(lambda: searcher.lookup(text, asked))
+
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Rows of length one for texts, from the same thread and batches as questions."""
         embedder = await self._engine()

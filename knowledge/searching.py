@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+from numpy.typing import NDArray
 
 from knowledge.engine import Engine, Vectors
 from knowledge.lexicon import stems_known, terms_of
@@ -21,6 +22,9 @@ from knowledge.tokens import is_follow_up
 from knowledge.why import explain
 
 SHOWN = ("meaning", "words", "covered", "phrases", "head")
+EMERGENCY = (
+    0.6  # cosine from which a message is taken for an emergency: a false alarm costs less than a missed one
+)
 RIVALS = 20  # passages looked at to find the best of another topic
 QUESTION_AT_MOST = 2000  # characters: what comes after is a pasted log
 _LINK = re.compile(r"https?://[^\s<>()\[\]\"'`]+[^\s<>()\[\]\"'`.,;:!?]")
@@ -67,17 +71,36 @@ class Searcher:
         return gather(snapshot, similar, lexical, head, mask[snapshot.passage_topic])
 
     def hits(self, evidence: Evidence, k: int, mask: Mask) -> tuple[Hit, ...]:
-        order = order_of(evidence, max(k, RIVALS))
+        order = self._emergency(evidence, order_of(evidence, max(k, RIVALS)))
         hits: list[Hit] = []
         for at in order[:k]:
             basis = features(evidence, self.snapshot.passage_topic, int(at), order)
             confidence = self.snapshot.calibration.probability(basis)
             if hits:  # what is not first is at most as likely as what the first leaves over
                 confidence = min(confidence, 1.0 - hits[0].confidence)
-            hits.append(self._hit(int(at), evidence, round(confidence, 4), mask))
+            shown = {name: round(float(getattr(evidence, name)[at]), 4) for name in SHOWN}
+            hits.append(self._hit(int(at), float(evidence.score[at]), round(confidence, 4), mask, shown))
         return tuple(hits)
 
-    def _hit(self, at: int, evidence: Evidence, confidence: float, mask: Mask) -> Hit:
+    def _emergency(self, evidence: Evidence, order: NDArray[np.intp]) -> NDArray[np.intp]:
+        """An emergency that is meant closely enough is answered first and alone."""
+        for at in order:
+            topic = self.snapshot.topics[self.snapshot.passage_topic[at]]
+            if topic.kind == "emergency" and evidence.meaning[at] >= EMERGENCY:
+                return np.array([at], dtype=np.intp)
+        return order
+
+    def lookup(self, text: str, asked: Asked) -> tuple[Hit, ...]:
+        """The passages that contain words of a text, by full text search alone; they have no confidence."""
+        mask = self.mask(asked)
+        found = [
+            at
+            for at in self.snapshot.words.lookup(text, asked.k * 5)
+            if mask[self.snapshot.passage_topic[at]]
+        ]
+        return tuple(self._hit(at, 0.0, 0.0, mask, {}) for at in found[: asked.k])
+
+    def _hit(self, at: int, score: float, confidence: float, mask: Mask, evidence: dict[str, float]) -> Hit:
         passage = self.snapshot.words.passage(at)
         topic = self.snapshot.topics[passage.topic]
         return Hit(
@@ -85,7 +108,7 @@ class Searcher:
             title=topic.title,
             path=topic.path,
             version=self.snapshot.versions[passage.topic],
-            score=round(float(evidence.score[at]), 4),
+            score=round(score, 4),
             confidence=confidence,
             text=passage.text,
             passage=passage.heading or passage.text,
@@ -103,7 +126,7 @@ class Searcher:
             related=tuple(other for other in topic.related if self._gate.has(other, mask)),
             links=tuple(dict.fromkeys(_LINK.findall(passage.text))),
             kind=topic.kind,
-            evidence={name: round(float(getattr(evidence, name)[at]), 4) for name in SHOWN},
+            evidence=evidence,
         )
 
 

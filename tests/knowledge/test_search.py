@@ -23,6 +23,7 @@ KB = {
     "winter.md": "---\nid: winter\nquestion: Is there a winter sale?\nvalid_from: 2026-12-01\nvalid_to: 2026-12-24\n---\nThe winter sale is on.\n",
     "password.md": "---\nid: password\nquestion: How do I reset my password?\nlanguage: en\n---\nUse the link on the sign-in page.\n",
     "password.de.md": "---\nid: password\nquestion: Wie setze ich mein Passwort zurück?\n---\nNutze den Link auf der Anmeldeseite.\n",
+    "gas.md": "---\nid: gas\nkind: emergency\nquestion: I smell gas in the office\n---\nLeave the building and call 112.\n",
     "android.md": "---\nid: android\nquestion: The app crashes\ntags: [android]\n---\nUpdate the Android app.\n",
     "ios.md": "---\nid: ios\nquestion: The app crashes\ntags: [ios]\n---\nUpdate the iOS app.\n",
     "kubernetes.md": "# Kubernetes\nHow to run it.\n\n## Autoscaling\nSet replicas in the deployment to scale the workers.\n\n## Backups\nSnapshots run every night.\n",
@@ -214,6 +215,22 @@ async def test_a_named_snapshot_can_be_asked_without_being_in_use(library, write
 
     assert "30 days" in (await library.search_in(built.info.id, "money back", now=TODAY)).hits[0].text
     assert "14 days" in (await library.search("money back", now=TODAY)).hits[0].text
+
+
+async def test_an_emergency_is_answered_first_and_alone(library):
+    found = await library.search("help, there is a smell of gas in our office", now=TODAY)
+
+    assert [hit.kind for hit in found.hits] == ["emergency"]
+    assert (await library.search("How do I reset my password?", now=TODAY)).hits[0].kind == "topic"
+
+
+async def test_full_text_search_finds_words_and_minds_the_audience(library):
+    assert [hit.topic for hit in await library.lookup("replicas")] == ["kubernetes"]
+    assert await library.lookup("Zanzibar") == ()
+    assert [hit.topic for hit in await library.lookup("Zanzibar", Scope(roles=frozenset({"staff"})))] == [
+        "secret"
+    ]
+    assert await library.lookup("' OR \"") == ()
 
 
 async def test_k_limits_the_hits(library):
