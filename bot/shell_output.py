@@ -20,7 +20,7 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 Step = Callable[[str, int, int], None]
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")  # also in the width of East Asian text
 
 
 def plain(text: object) -> str:
@@ -62,7 +62,7 @@ def as_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def neutral(value: object) -> object:
-    if isinstance(value, str) and value.startswith(FORMULA):
+    if isinstance(value, str) and (value.startswith(FORMULA) or value.lstrip().startswith(FORMULA)):
         return "'" + value
     return "" if value is None else value
 
