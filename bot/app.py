@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,10 @@ class App:
             self.library, self.storage, paths=config.knowledge.paths, golden=config.knowledge.golden,
             replay=config.knowledge.replay_questions, clock=self.clock, changed=self._knowledge_changed,
         )  # fmt: skip
+        self.incidents = Incidents(
+            self.storage, self.library, similar=config.incident.similar, minutes=config.incident.minutes,
+            clock=self.clock,
+        )  # fmt: skip
         recall = Recall(self.library, self.storage, clock=self.clock)
         self.chores = Chores(
             self.library,
@@ -85,9 +90,9 @@ class App:
             self.reports,
             self.storage,
             self.status,
-            recall=recall,
-            clock=self.clock,
-        )
+            recall=recall, clock=self.clock,
+            incident_changed=self.incidents.refresh, mode_changed=self._follow_mode,
+        )  # fmt: skip
         self.outbox = Outbox(
             self.storage,
             self.adapters,
@@ -96,17 +101,13 @@ class App:
             metrics=self.metrics,
             parked=self._parked,
         )
-        self.incidents = Incidents(
-            self.storage, self.library, similar=config.incident.similar, minutes=config.incident.minutes,
-            clock=self.clock,
-        )  # fmt: skip
-        gatherer = Gatherer(
+        self._gatherer = Gatherer(
             self.library, self.signals, self.storage, self.policy, self.metrics, helper=self.model,
             writing=Writing(self.model, self.policy),
             incidents=self.incidents,
         )  # fmt: skip
         self.engine = Engine(
-            self.storage, self.outbox, gatherer, self.policy, self.word, clock=self.clock, metrics=self.metrics,
+            self.storage, self.outbox, self._gatherer, self.policy, self.word, clock=self.clock, metrics=self.metrics,
             debounce=config.bot.debounce_seconds, concurrency=config.bot.concurrency, messages_per_minute=config.limits.messages_per_minute, choices=self.choices,
         )  # fmt: skip
         self.chores.connect(self.engine.put)
@@ -129,6 +130,15 @@ class App:
         if known.found and decision.kind in UNANSWERED and not known.incident:
             await self.incidents.watch(decision.case, known.found[0].question, conversation)
 
+    async def _follow_mode(self) -> dict[str, str]:
+        """The launch mode that an admin set in the chat counts from the next decision on, and after a restart."""
+        configured = self.config.bot.launch_mode
+        mode: Any = await self.storage.get("launch_mode") or configured
+        self.policy = replace(self.policy, launch_mode=mode)
+        self.engine.policy = self.policy
+        self._gatherer.policy = self.policy
+        return {"mode": mode, "configured": configured}
+
     async def _knowledge_changed(self) -> None:
         """A new snapshot has topics with boundaries of their own."""
         await self.signals.prepare(self.library.boundaries)
@@ -150,7 +160,7 @@ class App:
                 "threshold_answer": round(info.threshold_answer, 3),
             },
             "waiting": {"conversations": self.engine.busy, "messages": self.outbox.backlog, "ambiguous": self.outbox.ambiguous},
-            "launch_mode": self.config.bot.launch_mode,
+            "launch_mode": self.policy.launch_mode,
             "language_model": self.model.state,
         }  # fmt: skip
 
@@ -177,6 +187,7 @@ class App:
         """
         await self.writer.open()
         try:
+            await self._follow_mode()
             self.port = await self.site.open()
             await self._open_knowledge(progress)
             stop_ingress, stop_core = asyncio.Event(), asyncio.Event()

@@ -27,6 +27,7 @@ log = structlog.get_logger("chores")
 
 Result = Mapping[str, Any]
 SHOWN = 8
+MODES = ("off", "shadow", "draft", "answer")
 
 
 class Chores:
@@ -42,9 +43,12 @@ class Chores:
         *,
         recall: Recall,
         clock: Clock,
+        incident_changed: Callable[[], Awaitable[None]],
+        mode_changed: Callable[[], Awaitable[Result]],
     ) -> None:
         self._library, self._reloader, self._reports = library, reloader, reports
         self._storage, self._status, self._clock, self._recall = storage, status, clock, recall
+        self._incident_changed, self._mode_changed = incident_changed, mode_changed
         self._put: Callable[[ChoreDone, str], Awaitable[None]] | None = None
         self._by_name: dict[str, Callable[[Mapping[str, Any], Row], Awaitable[tuple[bool, Result]]]] = {
             "reload": self._reload,
@@ -70,21 +74,24 @@ class Chores:
         name = str(row.out.args.get("name", ""))
         args = {key: value for key, value in row.out.args.items() if key != "name"}
         work = self._by_name.get(name)
+        conversation = await self._storage.conversation_of_case(row.case_id)
+        case = await self._storage.case(conversation) if conversation else None  # an erasure takes it away
         try:
-            ok, result = await work(args, row) if work else (False, {"error": f"there is no chore {name!r}"})
+            ok, result = await work(args, row) if work else (False, {"problem": "unknown"})
         except KnowledgeError as error:
             ok, result = False, refused(error)
-        except Exception as error:
+        except Exception:
             log.exception("chore_failed", chore=name)
-            ok, result = False, {"error": f"{type(error).__name__}: {error}"}
-        await self._done(name, row, ok=ok, result=result)
+            ok, result = False, {"problem": "unknown"}
+        if conversation is not None:
+            await self._done(name, row, conversation, case, ok=ok, result=result)
 
-    async def _done(self, name: str, row: Row, *, ok: bool, result: Result) -> None:
-        conversation = await self._storage.conversation_of_case(row.case_id)
-        if self._put is None or conversation is None:
+    async def _done(
+        self, name: str, row: Row, conversation: str, case: Case | None, *, ok: bool, result: Result
+    ) -> None:
+        if self._put is None:
             return
         platform, tenant, channel = [*conversation.split(":"), "", "", ""][:3]
-        case = await self._storage.case(conversation)
         event = ChoreDone(
             keys=(f"chore:{row.id}",), place=case.place if case else Place(platform, tenant, channel),  # type: ignore[arg-type]
             actor=asked_by(row.out.args) or (case.customer if isinstance(case, Case) else None), occurred_at=self._clock.now(), chore=name, ok=ok,
@@ -99,7 +106,7 @@ class Chores:
         by = str(args.get("by_name") or args.get("by") or row.case_id)
         preview = await self._reloader.preview()
         if "preview" in words or "dry" in words:
-            return True, preview.data(activated=False)
+            return True, {**preview.data(activated=False), "preview": True}
         if preview.blocked and "force" not in words:
             return False, preview.data(activated=False)
         await self._reloader.activate(preview, by=by)
@@ -111,13 +118,16 @@ class Chores:
         }
 
     async def _rollback(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
-        info = await self._reloader.rollback(by=str(args.get("by", row.case_id)))
+        try:
+            info = await self._reloader.rollback(by=str(args.get("by_name") or args.get("by") or row.case_id))
+        except KnowledgeError:
+            return False, {"problem": "no_earlier"}
         return True, {"snapshot": info.id, "topics": info.topics, "passages": info.passages}
 
     async def _search(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
         question = str(args.get("text", "")).strip()
         if not question:
-            return False, {"error": "what for? /firstline search how do refunds work"}
+            return False, {"problem": "no_question"}
         found = await self._library.search(
             question, Scope(audience=frozenset({"public", *args.get("audience", ())}))
         )
@@ -137,7 +147,8 @@ class Chores:
 
     async def _report(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
         name = str(row.out.args["name"])
-        return True, await self._reports.named(name, args, self._clock.now())
+        result = await self._reports.named(name, args, self._clock.now())
+        return "problem" not in result, result
 
     async def _review(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
         """`review` lists what was answered wrongly; `review impact <topic>` who was told a text that has changed;
@@ -148,9 +159,9 @@ class Chores:
             return True, await self._recall.show(topic)
         if verb == "correct":
             if not args.get("admin"):
-                return False, {"error": "only an admin may send corrections"}
-            result = await self._recall.correct(topic, text.strip()) if topic else {"error": "which topic?"}
-            return "error" not in result, result
+                return False, {"problem": "admin_only"}
+            result = await self._recall.correct(topic, text.strip()) if topic else {"problem": "no_topic"}
+            return "problem" not in result, result
         return await self._report(args, row)
 
     async def _incident(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
@@ -160,27 +171,32 @@ class Chores:
         if verb in ("open", "update") and text:
             state = {**current, "text": text, "opened_at": current.get("opened_at", self._clock.now())}
             await self._storage.set("incident", json.dumps(state))
+            await self._incident_changed()
             return True, {"incident": "open", "text": text}
         if verb == "close" and current:
             await self._storage.set("incident", "")
+            await self._incident_changed()
             told = await self._recall.incident_over(str(current["opened_at"]), text or current["text"])
             return True, {"incident": "closed", "text": text or current["text"], "told": told}
-        return not verb, {"incident": "open" if current else "none", "text": current.get("text", "")}
+        if verb:
+            return False, {"problem": "no_incident" if verb == "close" else "no_text"}
+        return True, {"incident": "open" if current else "none", "text": current.get("text", "")}
 
     async def _mode(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
-        """`mode` shows, `mode shadow` sets the global launch mode until the next start; config.toml is for good."""
+        """`mode` shows the global launch mode, `mode shadow` sets it from this moment on and over restarts,
+        `mode configured` goes back to config.toml."""
         wanted = str(args.get("text", "")).strip()
-        if wanted in ("off", "shadow", "draft", "answer"):
-            await self._storage.set("launch_mode", wanted)
-        elif wanted:
-            return False, {"error": f"there is no mode {wanted!r}; one of off, shadow, draft, answer"}
-        return True, {"mode": wanted or await self._storage.get("launch_mode") or "as configured"}
+        if wanted not in ("", "configured", *MODES):
+            return False, {"problem": "no_mode", "given": wanted}
+        if wanted:
+            await self._storage.set("launch_mode", "" if wanted == "configured" else wanted)
+        return True, await self._mode_changed()
 
     async def _my_data(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
         """What is stored of whoever asks; `my-data erase` empties it."""
         case = await self._storage.case(await self._storage.conversation_of_case(row.case_id) or "")
         if case is None:
-            return False, {"error": "nothing is stored"}
+            return False, {"problem": "nothing_stored"}
         erase = "erase" in str(args.get("text", ""))
         work = self._reports.erase if erase else self._reports.mine
         return True, await asyncio.shield(work(case.customer))

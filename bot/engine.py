@@ -37,7 +37,7 @@ from bot.metrics import Metrics
 from bot.outbox import Outbox
 from bot.outgoing import outgoing
 from bot.pace import Pace
-from bot.routing import Router, fresh_case, redacted
+from bot.routing import Router, case_id_of, fresh_case, redacted
 from bot.storage import Commit, Conflict, Recorded, Storage
 from bot.writer import StorageError
 from handoff import model
@@ -63,7 +63,7 @@ class Gathers(Protocol):
 
 
 class Engine:
-    """The `Sink` that adapters see."""
+    """The `Sink` that adapters see. `policy` may be replaced at any time; the next decision follows it."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Engine:
         messages_per_minute: int = 60,
         choices: Choices | None = None,
     ) -> None:
-        self._storage, self._outbox, self._gatherer, self._policy, self._word = (
+        self._storage, self._outbox, self._gatherer, self.policy, self._word = (
             storage,
             outbox,
             gatherer,
@@ -102,7 +102,6 @@ class Engine:
         self.observers: list[Observer] = []
         self.after: list[After] = []  # work that follows a decision and may fail without harm
         self.states: dict[str, tuple[str, str]] = {}
-        self.policy = policy
 
     # --- life ------------------------------------------------------------------------------------------------
 
@@ -142,13 +141,24 @@ class Engine:
         if shown is not None:
             return shown
         for key, item in await self._router.spread(event, conversation):
-            seq = await self._storage.record(item, key, self._clock.now())
+            seq = await self._record(item, key)
             self._metrics.recorded(
                 item.place.platform, item.type, time.perf_counter() - started, new=seq is not None
             )
             if seq is not None:
                 self.wake(key)
         return None
+
+    async def _record(self, event: Inbound, conversation: str) -> int | None:
+        """Record; an agent's words in a customer's thread wait for the bot message that is just leaving, so that
+        none of the bot's arrives after them."""
+        person = isinstance(event, MessageReceived) and is_staff(event.actor)
+        if not person or event.place.channel in self._router.desk_channels:
+            return await self._storage.record(event, conversation, self._clock.now())
+        case_id = case_id_of(conversation)
+        async with self._outbox.quiet(case_id):
+            self._outbox.doubt(case_id)
+            return await self._storage.record(event, conversation, self._clock.now())
 
     async def _form(self, event: Inbound, conversation: str) -> Form | FormErrors | None:
         """A form to show at once (nothing is stored), or why a submitted one is refused."""
@@ -157,8 +167,8 @@ class Engine:
         case = await self._storage.case(conversation)
         language = case.language if case else ""
         if isinstance(event, FormSubmitted):
-            return form_errors(event, case, self._policy, language)
-        return form_for(event, case, self._policy, language)
+            return form_errors(event, case, self.policy, language)
+        return form_for(event, case, self.policy, language)
 
     def state(self, platform: PlatformName, state: str, detail: str = "") -> None:
         """An adapter tells how its connection is; its rows wait while it is not connected."""
@@ -312,7 +322,7 @@ class Engine:
         started = time.perf_counter()
         event, now = step.event, self._clock.now()
         case = loaded or fresh_case(conversation, event, now)
-        if not concerns(case, event, self._policy):
+        if not concerns(case, event, self.policy):
             await self._storage.drop(step.seqs, "not for us")
             return
         anchor = await self._router.anchor(event)
@@ -320,7 +330,7 @@ class Engine:
         known = await self._stepped_in(conversation, case, event, known)
         known = replace(known, next_number=self._number)  # others may have opened tickets while we gathered
         decided_at = time.perf_counter()
-        decision = decide(case, event, known, now, self._policy)
+        decision = decide(case, event, known, now, self.policy)
         self._metrics.decided(decision.kind, time.perf_counter() - decided_at)
         if decision.case.ticket is not None and decision.case.ticket.number == self._number:
             self._number += 1
@@ -328,6 +338,7 @@ class Engine:
         change = self._change(conversation, loaded, decision, step, known, now, ms)
         if decision.case.epoch > case.epoch:
             async with self._outbox.quiet(case.id):
+                self._outbox.doubt(case.id)
                 rows = await self._storage.commit(change)
         else:
             rows = await self._storage.commit(change)
@@ -380,6 +391,7 @@ class Engine:
             keeps=[e for e in effects if isinstance(e, model.Keep)],
             links=[e for e in effects if isinstance(e, model.Link)],
             withdrawn=[e.anchor for e in effects if isinstance(e, model.Withdraw)],
+            leaving=self._outbox.leaving(rows),
             event=event.type, event_key=event.keys[0], decision=decision.kind, why=decision.why, ms=ms,
             content=content,
         )  # fmt: skip

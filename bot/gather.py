@@ -65,7 +65,7 @@ class Gatherer:
         incidents: Incidents | None = None,
     ) -> None:
         self._library, self._signals, self._storage = library, signals, storage
-        self._policy, self._metrics, self._helper, self._incidents = policy, metrics, helper, incidents
+        self.policy, self._metrics, self._helper, self._incidents = policy, metrics, helper, incidents
         self._writing = writing
 
     async def known(self, case: Case, step: Step, number: int, anchor: str, now: float) -> Known:
@@ -75,17 +75,15 @@ class Gatherer:
             next_number=number, refs=step.refs, texts=step.texts, anchor=anchor, redacted=event.redacted,
             waited_seconds=max(0.0, now - event.occurred_at) if event.catchup else 0.0,
         )  # fmt: skip
-        known = replace(known, earlier=await self._earlier(case, event))
-        said = wants_signals(case, event, self._policy, now)
-        question = wants_search(case, event, self._policy, now)
-        signal: Signal | None
-        if said and question:  # side by side: the embedder computes both in one batch
-            signal, found = await asyncio.gather(
-                self._signals.check(said), self._search(case, event, question)
-            )
-        else:
-            signal = await self._signals.check(said) if said else None
-            found = await self._search(case, event, question) if question else ((), "")
+        said = wants_signals(case, event, self.policy, now)
+        question = wants_search(case, event, self.policy, now)
+        # Side by side: the embedder computes what is asked of it in one batch, and the database is read meanwhile.
+        signal, found, earlier = await asyncio.gather(
+            self._signals.check(said) if said else _absent(),
+            self._search(case, event, question) if question else _nothing_found(),
+            self._earlier(case, event),
+        )
+        known = replace(known, earlier=earlier)
         if signal is not None:
             known = replace(known, fired=signal.fired, sentiment=signal.sentiment, urgency=signal.urgency)
         results, failure = found
@@ -134,6 +132,14 @@ class Gatherer:
             replace(e, similarity=fuzz.token_set_ratio(event.text.casefold(), e.subject.casefold()) / 100)
             for e in earlier
         )
+
+
+async def _absent() -> Signal | None:
+    return None
+
+
+async def _nothing_found() -> tuple[tuple[Found, ...], str]:
+    return (), ""
 
 
 def scope_of(case: Case, event: Inbound) -> Scope:

@@ -6,14 +6,18 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import structlog
 
 from adapters.port import ChoreDone
 from bot.clock import Clock
 from bot.storage import Storage
 from handoff.model import Case
 from knowledge.library import Library
+
+log = structlog.get_logger("incidents")
 
 LIKENESS_OPEN = 0.55  # cosine of a question to the incident's own wording
 LIKENESS_SAME = 0.6  # cosine of two questions that ask the same; docs/handoff.md
@@ -36,6 +40,7 @@ class Incidents:
         self._similar, self._seconds = similar, minutes * 60
         self._asked: deque[Asked] = deque(maxlen=QUESTIONS_KEPT)
         self._told_until = 0.0
+        self._open: dict[str, Any] | None = None
         self._put: Callable[[ChoreDone, str], Awaitable[None]] | None = None
 
     def connect(self, put: Callable[[ChoreDone, str], Awaitable[None]]) -> None:
@@ -43,13 +48,22 @@ class Incidents:
 
     async def joined(self, question: str) -> tuple[str, str]:
         """(incident id, its approved text) when this question belongs to the open incident, else empty."""
-        stored = await self._storage.get("incident")
-        if not stored:
+        if self._open is None:
+            await self.refresh()
+        incident = self._open
+        if not incident:
             return "", ""
-        incident = json.loads(stored)
-        like = await self._library.embed([question, str(incident["text"])])
+        try:
+            like = await self._library.embed([question, str(incident["text"])])
+        except Exception:
+            log.exception("incident_not_compared")
+            return "", ""
         near = float(like[0] @ like[1]) >= LIKENESS_OPEN
         return (str(incident["opened_at"]), str(incident["text"])) if near else ("", "")
+
+    async def refresh(self) -> None:
+        """Read the open incident again; whoever changes it calls this."""
+        self._open = json.loads(await self._storage.get("incident") or "{}")
 
     async def watch(self, case: Case, question: str, conversation: str) -> None:
         """Count a question that could not be answered; tell the desk when enough people ask alike."""

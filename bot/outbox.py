@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
@@ -36,6 +36,7 @@ RECHECK_SECONDS = (
     10.0  # platform.md §3.6: before an ambiguous post may be sent again where keys are best effort
 )
 STORAGE_RETRY_SECONDS = 2.0
+DOUBTFUL_MAX = 10_000
 
 
 class Unknowable(port.Ambiguous):
@@ -66,6 +67,7 @@ class Outbox:
         self._frozen: dict[str, float] = {}
         self._next_post: dict[tuple[str, str], float] = {}
         self._fences: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._doubtful: OrderedDict[str, None] = OrderedDict()
         self._changed = asyncio.Event()
         self._stopping = False
         self._group: asyncio.TaskGroup | None = None
@@ -119,6 +121,25 @@ class Outbox:
         fence = self._fences.setdefault(case_id, asyncio.Lock())
         async with fence:
             yield
+
+    def doubt(self, case_id: str) -> None:
+        """A person has stepped in there, or is about to: what was claimed for sending is checked once more."""
+        self._doubtful[case_id] = None
+        self._doubtful.move_to_end(case_id)
+        if len(self._doubtful) > DOUBTFUL_MAX:
+            self._doubtful.popitem(last=False)
+
+    def leaving(self, rows: Sequence[Outgoing]) -> frozenset[str]:
+        """The customers' lanes of `rows` that are free: their rows can leave as soon as they are committed."""
+        return frozenset(row.lane for row in rows if row.audience == "customer" and self._free(row))
+
+    def _free(self, row: Outgoing) -> bool:
+        up = self._up.get(row.platform)
+        if self._stopping or row.lane in self._lanes or up is None or not up.is_set():
+            return False
+        now = self._clock.now()
+        shaped = self._adapters[row.platform].caps.post_interval_seconds
+        return not shaped and self._frozen.get(row.platform, 0) <= now
 
     @property
     def backlog(self) -> int:
@@ -186,8 +207,13 @@ class Outbox:
 
     async def _send(self, row: Row) -> Row | None:
         was_ambiguous = row.state == "ambiguous"
+        claimed: Row | None
+        anchors: Mapping[str, MsgRef]
         try:
-            claimed, anchors = await self._storage.start_sending(row.id, self._clock.now())
+            if row.state == "sending" and row.case_id not in self._doubtful:
+                claimed, anchors = row, {}  # claimed by the very transaction that promised it
+            else:
+                claimed, anchors = await self._storage.start_sending(row.id, self._clock.now())
         except StorageError as error:  # nothing has left: what was certain stays certain
             log.error("row_waits_for_storage", row=row.id, error=str(error))  # noqa: TRY400
             return replace(row, not_before=self._clock.now() + STORAGE_RETRY_SECONDS)

@@ -104,6 +104,11 @@ def desk_of(event: CommandInvoked) -> str:
     return f"{event.place.platform}:{event.place.tenant}:commands:{who}"
 
 
+def case_id_of(conversation: str) -> str:
+    """Derived from the conversation's key: the same after a crash."""
+    return f"c-{hashlib.sha256(conversation.encode()).hexdigest()[:10]}"
+
+
 def fresh_case(conversation: str, event: Inbound, now: float) -> Case:
     """A conversation that nothing is known of yet. Its id is derived from its key: the same after a crash."""
     place, customer, origin = event.place, event.actor, None
@@ -116,8 +121,7 @@ def fresh_case(conversation: str, event: Inbound, now: float) -> Case:
         from adapters.port import Actor
 
         customer = Actor(event.place.platform, event.place.tenant, "")
-    short = hashlib.sha256(conversation.encode()).hexdigest()[:10]
-    return Case(f"c-{short}", place, customer, started_at=now, origin=origin)
+    return Case(case_id_of(conversation), place, customer, started_at=now, origin=origin)
 
 
 def redacted(event: Inbound) -> Inbound:

@@ -81,6 +81,9 @@ class Commit:
     keeps: Sequence[Keep] = ()
     links: Sequence[Link] = ()
     withdrawn: Sequence[str] = ()
+    leaving: frozenset[str] = (
+        frozenset()
+    )  # lanes whose first row leaves at once: it is claimed in this transaction
     event: str = ""
     event_key: str = ""
     decision: str = ""
@@ -199,7 +202,10 @@ def commit(db: sqlite3.Connection, change: Commit) -> list[Row]:
     for link in change.links:
         anchor(db, link.anchor, case.id, link.ref, change.now)
     entry = journal(db, change)
-    rows = [promise(db, out, change, entry, number) for number, out in enumerate(change.rows)]
+    leaving = bool(change.leaving) and not stepping_in(db, case.id)
+    rows = [
+        promise(db, out, change, entry, number, leaving=leaving) for number, out in enumerate(change.rows)
+    ]
     finish(db, change.seqs, "done")
     return rows
 
@@ -283,7 +289,11 @@ def chain_hash(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps([row[n] for n in names], ensure_ascii=False).encode()).hexdigest()
 
 
-def promise(db: sqlite3.Connection, out: Outgoing, change: Commit, entry: int, number: int) -> Row:
+def promise(
+    db: sqlite3.Connection, out: Outgoing, change: Commit, entry: int, number: int, *, leaving: bool
+) -> Row:
+    """Insert one outgoing row. One that can leave at once is claimed for sending in this very transaction, which
+    spares a second one before the customer is answered."""
     case, now = change.case, change.now
     if out.do == "edit":  # of several waiting edits of one message only the newest counts
         db.execute(
@@ -292,15 +302,35 @@ def promise(db: sqlite3.Connection, out: Outgoing, change: Commit, entry: int, n
             (case.id, out.target),
         )
     key = f"{case.id}/{entry}/{number}"
+    claimed = (
+        leaving and out.lane in change.leaving and out.do in ("post", "open") and not (out.delay or out.needs)
+    )
+    state, attempts, first = ("sending", 1, now) if claimed else ("pending", 0, None)
     cursor = db.execute(
-        """INSERT INTO outbox (case_id, platform, lane, payload, key, audience, voice, epoch, anchor, not_before, created_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        """INSERT INTO outbox (case_id, platform, lane, payload, key, audience, voice, epoch, anchor, not_before,
+           created_at, state, attempts, first_try_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (case.id, out.platform, out.lane, dump(out), key, out.audience, out.voice, case.epoch, out.anchor,
-         now + out.delay, now),
+         now + out.delay, now, state, attempts, first),
     )  # fmt: skip
     return Row(
-        int(cursor.lastrowid or 0), case.id, key, case.epoch, out, "pending", now + out.delay, 0, 0, None, now
+        int(cursor.lastrowid or 0),
+        case.id,
+        key,
+        case.epoch,
+        out,
+        state,
+        now + out.delay,
+        attempts,
+        0,
+        first,
+        now,
     )
+
+
+def stepping_in(db: sqlite3.Connection, case_id: str) -> bool:
+    """Has an agent written into this conversation and is only waiting to be heard?"""
+    query = f"SELECT EXISTS ({STEPPING_IN.replace('outbox.case_id', ':case')})"
+    return bool(db.execute(query, {"case": case_id}).fetchone()[0])
 
 
 def row_of(r: sqlite3.Row) -> Row:
@@ -315,7 +345,7 @@ def start_sending(db: sqlite3.Connection, row_id: int, now: float) -> tuple[Row 
                 (epoch < coalesce((SELECT epoch FROM cases WHERE cases.id = outbox.case_id), 0) OR EXISTS ({STEPPING_IN}))"""
     db.execute(
         f"""UPDATE outbox SET state = 'superseded', error = 'a person stepped in'
-            WHERE id = ? AND state IN ('pending', 'ambiguous') AND {fenced}""",
+            WHERE id = ? AND state IN ('pending', 'ambiguous', 'sending') AND {fenced}""",
         (row_id,),
     )
     cursor = db.execute(

@@ -278,7 +278,11 @@ class Storage:
             db.execute("UPDATE journal SET content = NULL WHERE at < ?", (before_content,))
             old = db.execute(
                 """SELECT id FROM cases WHERE updated_at < ? AND NOT EXISTS
-                   (SELECT 1 FROM tickets WHERE case_id = cases.id AND state NOT IN ('solved', 'closed'))""",
+                   (SELECT 1 FROM tickets WHERE case_id = cases.id AND state NOT IN ('solved', 'closed'))
+                   AND NOT EXISTS (SELECT 1 FROM timers WHERE case_id = cases.id)
+                   AND NOT EXISTS (SELECT 1 FROM inbox WHERE conversation = cases.conversation AND state = 'new')
+                   AND NOT EXISTS (SELECT 1 FROM outbox WHERE case_id = cases.id AND
+                                   state IN ('pending', 'sending', 'ambiguous'))""",
                 (before_content,),
             ).fetchall()
             sql.erase_cases(db, [row[0] for row in old])
