@@ -76,7 +76,8 @@ class Recall:
         approved = text or await self._library.text_of(topic)
         if not approved:
             return {
-                "error": f"{topic} is gone; say what is right: review correct {topic} <text>",
+                "problem": "gone",
+                "topic": topic,
                 "told": len(told),
             }
         version = next(iter(_versions(self._library.versions(), topic)), "withdrawn")

@@ -15,7 +15,9 @@ import yaml
 
 from bot.clock import Clock
 from bot.storage import Storage
+from knowledge.evaluate import read_labelled
 from knowledge.library import KnowledgeError, Library, SnapshotInfo
+from knowledge.passage import Complaint
 
 log = structlog.get_logger("reload")
 
@@ -182,18 +184,30 @@ async def _golden_case(library: Library, snapshot: str, case: Mapping[str, Any])
 
 
 def golden_cases(path: Path | None) -> list[Mapping[str, Any]]:
-    """The cases of a golden file; none without one. Raises `KnowledgeError`-like ValueError on a broken file."""
-    if path is None or not path.exists():
+    """The cases of a golden file (CSV or YAML); none where no file is configured. Raises `KnowledgeError` for a file
+    that is missing or cannot be read: a gate that nobody guards is worse than none."""
+    if path is None:
         return []
-    loaded = yaml.safe_load(path.read_text("utf-8")) or []
+    if path.suffix.lower() == ".csv":
+        rows = read_labelled(path)
+        return [{"question": r.question, "expected": r.expected, "decision": r.decision} for r in rows]
+    try:
+        loaded = yaml.safe_load(path.read_text("utf-8")) or []
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise KnowledgeError([Complaint(str(path), 0, f"cannot be read: {error}")]) from error
     cases = loaded.get("cases", []) if isinstance(loaded, dict) else loaded
-    return [case for case in cases if isinstance(case, dict) and case.get("question")]
+    found: list[Mapping[str, Any]] = [
+        case for case in cases if isinstance(case, dict) and case.get("question")
+    ]
+    if not found:
+        raise KnowledgeError([Complaint(str(path), 0, "no cases in this file")])
+    return found
 
 
 def refused(error: KnowledgeError) -> dict[str, Any]:
     """Complaints as a chore's result."""
     return {
         "activated": False,
-        "error": "the knowledge was not reloaded",
+        "problem": "knowledge",
         "complaints": [str(c) for c in error.complaints],
     }

@@ -100,9 +100,14 @@ class Reports:
         return {"reviews": negative[:SHOWN], "total": len(negative), "helpful": len(items) - len(negative)}
 
     async def why(self, text: str) -> dict[str, Any]:
-        """The decisions of one ticket or conversation, newest last; without one, the latest decisions."""
+        """The decisions of one ticket, newest last, or the receipt of one answer (A-…); without either, the latest
+        decisions."""
         wanted = text.strip().upper()
+        if wanted.startswith("A-"):
+            return await self._receipt(text.strip())
         if wanted.startswith("T-") and wanted[2:].isdigit():
+            if not await self._one("SELECT count(*) FROM tickets WHERE number = ?", int(wanted[2:])):
+                return {"problem": "no_ticket", "given": wanted}
             where, values = (
                 "WHERE case_id = (SELECT case_id FROM tickets WHERE number = ?)",
                 (int(wanted[2:]),),
@@ -116,6 +121,14 @@ class Reports:
                 "SELECT at, event, decision, why FROM journal ORDER BY seq DESC LIMIT ?", (SHOWN,)
             )
         return {"decisions": rows[::-1]}
+
+    async def _receipt(self, key: str) -> dict[str, Any]:
+        rows = await self._storage.query(
+            "SELECT data FROM records WHERE kind = 'receipt' AND key = ? COLLATE NOCASE", (key,)
+        )
+        return (
+            {"receipt": json.loads(rows[0]["data"])} if rows else {"problem": "no_ticket", "given": key[:60]}
+        )
 
     async def week(self, since: float, now: float) -> dict[str, Any]:
         """The weekly digest: volume, speed, quality. Deflection counts only what customers confirmed."""

@@ -13,6 +13,7 @@ from adapters.port import Block, Button, Content, Doc
 from bot import wording_desk as desk
 from bot.rich import rich
 from bot.texts import Texts, bullets, heading, load_texts, note, para, quote, short
+from bot.wording_reports import report
 from handoff import facts
 from handoff.model import Fact
 
@@ -244,6 +245,6 @@ _WORDS: dict[type[Fact], Callable[[Any, str, Texts], Content]] = {
     facts.Draft: desk.draft,
     facts.Proposal: desk.proposal,
     facts.Help: desk.help_text,
-    facts.Report: desk.report,
+    facts.Report: report,
     facts.HomeView: desk.home,
 }

@@ -1,9 +1,8 @@
-"""The words for staff: the card and what happens under it, drafts, proposals, reports; and the home tab."""
+"""The words for staff: the card and what happens under it, drafts, proposals; and the home tab."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from adapters.port import Block, Content, Span
 from bot.rich import rich
@@ -14,7 +13,6 @@ from handoff.model import Said, Ticket, TicketState
 TITLE_CHARACTERS = 150
 FIELD_CHARACTERS = 300
 ROWS_MAX = 12
-CELLS_MAX = 8
 
 Pair = tuple[tuple[Span, ...], tuple[Span, ...]]
 
@@ -89,9 +87,9 @@ def _tried(title: str, confidence: float, outcome: str, language: str, texts: Te
 
 def _solution(ticket: Ticket, language: str, texts: Texts) -> Iterator[Block]:
     kind = texts.get(f"resolution.{ticket.resolution_type or 'solved'}", language)
-    cause = texts.get(f"cause.{ticket.root_cause}", language) if ticket.root_cause else "-"
+    cause = texts.get(f"cause.{ticket.root_cause}", language) if ticket.root_cause else ""
     yield para(texts.get("card.resolution", language), "b")
-    yield para(texts.get("card.kind", language, kind=kind, cause=cause))
+    yield para(texts.get("card.kind", language, kind=kind, cause=cause) if cause else kind)
     if ticket.resolution:
         yield para(short(ticket.resolution, 500))
     if ticket.csat is not None:
@@ -256,57 +254,6 @@ def help_text(fact: facts.Help, language: str, texts: Texts) -> Content:
     if fact.canned:
         blocks.append(para(texts.get("help.canned", language, names=", ".join(fact.canned))))
     return Content(tuple(blocks), title=texts.get("help.title", language))
-
-
-def report(fact: facts.Report, language: str, texts: Texts) -> Content:
-    """Results of work, whatever they hold: numbers as fields, lists as bullets."""
-    title = texts.get("chore.done" if fact.ok else "chore.failed", language, chore=fact.chore)
-    blocks: list[Block] = []
-    cells: list[tuple[Span, ...]] = []
-    for key, value in fact.result.items():
-        if isinstance(value, str) and ("\n" in value or len(value) > FIELD_CHARACTERS):
-            blocks += [heading(_label(key)), para(value[:3000])]
-        elif isinstance(value, Mapping):
-            blocks += [
-                heading(_label(key)),
-                bullets([f"{_label(k)}: {_cell(v)}" for k, v in value.items()][:ROWS_MAX]),
-            ]
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            blocks += _rows(key, value, language, texts)
-        else:
-            cells += [(Span(_label(key)),), (Span(_cell(value)),)]
-    if cells:
-        blocks.insert(0, Block("fields", tuple(cells)))
-    return Content((heading(short(title, TITLE_CHARACTERS)), *blocks))
-
-
-def _rows(key: str, rows: Sequence[Any], language: str, texts: Texts) -> list[Block]:
-    if not rows:
-        return []
-    shown = [_row(row) for row in rows[:ROWS_MAX]]
-    if len(rows) > ROWS_MAX:
-        shown.append(texts.get("chore.more", language, n=str(len(rows) - ROWS_MAX)))
-    return [heading(_label(key)), bullets(shown)]
-
-
-def _row(row: Any) -> str:
-    if isinstance(row, Mapping):
-        return " · ".join(f"{_label(k)}: {_cell(v)}" for k, v in list(row.items())[:CELLS_MAX])
-    if isinstance(row, Sequence) and not isinstance(row, str):
-        return " · ".join(_cell(x) for x in row[:CELLS_MAX])
-    return _cell(row)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) < 1e6 else f"{value:.0f}"  # noqa: PLR2004  epoch seconds
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return short(", ".join(str(x) for x in value), FIELD_CHARACTERS)
-    return short(str(value), FIELD_CHARACTERS) or "-"
-
-
-def _label(key: Any) -> str:
-    return str(key).replace("_", " ")
 
 
 def home(fact: facts.HomeView, language: str, texts: Texts) -> Content:
