@@ -144,17 +144,18 @@ class Stage:
         self.config, self.clock, self._adapter, self._knowledge = config, clock, adapter, knowledge
         self.library = knowledge.library
         self.refusals: list[Refusal] = []
-        self.trace: list[tuple[str, str, str, str]] = []
+        self.trace: dict[str, list[tuple[str, str, str, str]]] = {}
         self.stillness = Stillness()
         self.app: App | None = None
         self._life: asyncio.Task[None] | None = None
-        self._down = asyncio.Event()
+        self._down, self._changed = asyncio.Event(), asyncio.Event()
 
     async def start(self) -> None:
         adapter = self._adapter()
         app = self.app = App(self.config, [adapter], clock=self.clock, library=self.library)
         app.signals = self._knowledge.signals
         app.engine.observers.append(self._observe)
+        app.engine.state = self._told(app.engine.state)  # type: ignore[method-assign]
         watched = self.stillness.watched
         gatherer: Any = app.engine._gatherer
         gatherer._signals = app.signals
@@ -175,6 +176,30 @@ class Stage:
             up.set_result(None)
             await self._down.wait()
 
+    async def connected(self) -> None:
+        """The platform is connected, and what was missed has been told."""
+        assert self.app is not None
+        async with asyncio.timeout(20):
+            while not self._is_connected(self.app):
+                self._changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), 0.02)
+        await self.settle()
+
+    def _is_connected(self, app: App) -> bool:
+        states = app.engine.states
+        return (
+            all(states.get(name, ("",))[0] == "connected" for name in app.adapters)
+            and not app.engine._catching
+        )
+
+    def _told(self, tell: Callable[..., None]) -> Callable[..., None]:
+        def telling(*args: Any, **named: Any) -> None:
+            tell(*args, **named)
+            self._changed.set()
+
+        return telling
+
     async def stop(self) -> None:
         if self._life is not None:
             self._down.set()
@@ -191,8 +216,10 @@ class Stage:
         return delivering
 
     def _observe(self, trace: Mapping[str, Any]) -> None:
+        """What was decided in each customer's conversations: the same on every platform."""
         ticket = trace["ticket"]
-        self.trace.append((trace["event"], trace["kind"], trace["phase"], ticket["state"] if ticket else ""))
+        entry = (trace["event"], trace["kind"], trace["phase"], ticket["state"] if ticket else "")
+        self.trace.setdefault(str(trace["customer"]).casefold(), []).append(entry)
 
     # --- time ---------------------------------------------------------------------------------------------
 

@@ -1,14 +1,20 @@
-"""Every dialogue in tests/transcripts is played, on the playground, and comes out as it is written."""
+"""Every dialogue in tests/transcripts is played on every platform, and comes out as it is written."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.dialogue import Dialogue, blocks, parse
+from tests.discord_driver import DiscordDriver
 from tests.playground_driver import PlaygroundDriver
+from tests.slack_driver import SlackDriver
 from tests.stage import MONDAY, Knowledge, ManualClock
-from tests.transcript import Dialogue, Runner, blocks, parse
+from tests.staged_driver import StagedDriver
+from tests.transcript import Runner
 
 HERE = Path(__file__).parent / "transcripts"
 FILES = sorted(HERE.glob("*.txt"))
@@ -25,29 +31,51 @@ CASES = [
     for path in FILES
     for dialogue in dialogues(path)
 ]
+PLATFORMS = (PlaygroundDriver, SlackDriver, DiscordDriver)
+Trace = Mapping[str, Sequence[tuple[str, str, str, str]]]
+_traces: dict[str, Trace] = {}  # dialogue -> what was decided on the playground
 
 
-@pytest.mark.parametrize("dialogue", CASES)
-async def test_dialogue(dialogue: Dialogue, knowledge: Knowledge, tmp_path: Path) -> None:
-    await play(dialogue, knowledge, tmp_path)
-
-
-async def play(dialogue: Dialogue, knowledge: Knowledge, folder: Path) -> PlaygroundDriver:
-    driver = PlaygroundDriver(dialogue, knowledge, folder, ManualClock(_start(dialogue)))
-    await driver.start()
+async def play(
+    dialogue: Dialogue, knowledge: Knowledge, folder: Path, kind: type[StagedDriver] = PlaygroundDriver
+) -> StagedDriver:
+    """Play it from its first line to its last, on one platform."""
+    start = (
+        datetime.fromisoformat(dialogue.starts).replace(tzinfo=UTC).timestamp() if dialogue.starts else MONDAY
+    )
+    driver = kind(dialogue, knowledge, folder, ManualClock(start))
+    await driver.open()
     try:
-        await Runner(dialogue, driver).play()
+        await Runner(dialogue, driver).play()  # type: ignore[arg-type]
     finally:
-        await driver.stage.stop()
+        await driver.close()
     return driver
 
 
-def _start(dialogue: Dialogue) -> float:
-    from datetime import UTC, datetime
+def decided(driver: StagedDriver) -> Trace:
+    """The state trace, without what only one platform tells and nothing follows from."""
+    return {
+        customer: [
+            entry for entry in entries if entry[:2] not in {("thread", "ignore"), ("deleted", "ignore")}
+        ]
+        for customer, entries in driver.stage.trace.items()
+    }
 
-    if not dialogue.starts:
-        return MONDAY
-    return datetime.fromisoformat(dialogue.starts).replace(tzinfo=UTC).timestamp()
+
+@pytest.mark.parametrize("kind", PLATFORMS, ids=lambda kind: kind.platform)
+@pytest.mark.parametrize("dialogue", CASES)
+async def test_dialogue(
+    dialogue: Dialogue, kind: type[StagedDriver], knowledge: Knowledge, tmp_path: Path
+) -> None:
+    """It comes out as it is written, and is decided on every platform as on the playground."""
+    if not dialogue.fits(kind.platform):
+        return
+    driver = await play(dialogue, knowledge, tmp_path, kind)
+
+    if kind is PlaygroundDriver:
+        _traces[dialogue.title] = decided(driver)
+    elif dialogue.title in _traces:
+        assert decided(driver) == _traces[dialogue.title]
 
 
 async def test_the_dialogue_of_the_readme_is_true(knowledge: Knowledge, tmp_path: Path) -> None:
@@ -58,5 +86,6 @@ async def test_the_dialogue_of_the_readme_is_true(knowledge: Knowledge, tmp_path
     await play(parse(found[0]), knowledge, tmp_path)
 
 
-def test_there_are_enough_dialogues() -> None:
-    assert len(CASES) >= 60
+def test_there_are_enough_dialogues_and_no_two_of_the_same_name() -> None:
+    titles = [case.values[0].title for case in CASES]  # type: ignore[union-attr]
+    assert len(titles) == len(set(titles)) >= 60
