@@ -10,6 +10,7 @@ import typer
 
 from bot import shell_output as out
 from bot.config import Config
+from bot.shell_health import audit, lint
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="Configuration; default: config.toml if it is there.")
@@ -22,6 +23,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 knowledge = typer.Typer(
     help="What the bot knows: build, status, search, lint, audit, rollback.", no_args_is_help=True
 )
+knowledge.command("lint")(lint)
+knowledge.command("audit")(audit)
 
 
 def _configured(config: Path | None, folder: Path | None) -> Config:
