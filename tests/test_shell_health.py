@@ -27,8 +27,13 @@ reviewed: {today}
 
 @pytest.fixture
 def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    pytestconfig: pytest.Config,
 ) -> Callable[..., tuple[int, str]]:
+    shared = Path(pytestconfig.cache.mkdir("knowledge"))  # type: ignore[union-attr]
+    monkeypatch.setenv("FIRSTLINE_MODELS", str(shared / "models"))  # the model is exported once for all tests
     folder = tmp_path / "knowledge"
     folder.mkdir()
     (folder / "cancel.md").write_text(
