@@ -68,6 +68,7 @@ class Outbox:
         self._next_post: dict[tuple[str, str], float] = {}
         self._fences: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._doubtful: OrderedDict[str, None] = OrderedDict()
+        self._leaving: set[str] = set()  # lanes whose head is with the platform right now
         self._changed = asyncio.Event()
         self._stopping = False
         self._group: asyncio.TaskGroup | None = None
@@ -101,8 +102,11 @@ class Outbox:
         if not rows:
             return True
         row = rows[0]
+        if lane in self._leaving:
+            return False
         up = self._up.get(row.out.platform)
-        return row.not_before > self._clock.now() or row.attempts > 0 or (up is not None and not up.is_set())
+        failing = row.attempts > 0 and row.state != "sending"
+        return failing or row.not_before > self._clock.now() or (up is not None and not up.is_set())
 
     def add(self, rows: Sequence[Row]) -> None:
         """Rows that were just committed."""
@@ -200,10 +204,14 @@ class Outbox:
             await self._clock.until(self._frozen.get(platform, 0))
             if row.out.do == "post":
                 await self._shape(platform, channel)
-        if row.out.voice == "bot" and row.out.audience == "customer":
-            async with self.quiet(row.case_id):
-                return await self._send(row)
-        return await self._send(row)
+        self._leaving.add(row.out.lane)
+        try:
+            if row.out.voice == "bot" and row.out.audience == "customer":
+                async with self.quiet(row.case_id):
+                    return await self._send(row)
+            return await self._send(row)
+        finally:
+            self._leaving.discard(row.out.lane)
 
     async def _send(self, row: Row) -> Row | None:
         was_ambiguous = row.state == "ambiguous"

@@ -17,6 +17,7 @@ from adapters.port import (
     FormSubmitted,
     MemberLeft,
     Private,
+    Unavailable,
     load_inbound,
 )
 from bot.batch import Step
@@ -582,6 +583,19 @@ async def test_the_end_lets_decisions_finish_that_can_and_keeps_the_rest_for_the
     async with again.up():
         await again.passes(20)
         assert len(answers(again, "999")) == 1
+
+
+@virtual
+async def test_the_end_waits_for_an_answer_that_is_with_the_platform(tmp_path: Path) -> None:
+    line = Line(tmp_path, (Platform(seconds=3.0),))
+    line.home.will(Unavailable("once"))
+    async with line.up():
+        for thread in ("100", "200"):
+            await line.hears(says(ASK, int(thread), where=place(thread)))
+            await line.passes(2.0)
+        await line.outbox.drain(30)
+        assert set(line.states()) == {"sent"}
+        assert len(answers(line, "200")) == 1
 
 
 @virtual

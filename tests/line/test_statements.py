@@ -234,18 +234,28 @@ async def test_erasing_a_person_leaves_no_word_and_an_unbroken_chain(tmp_path: P
 
 
 @virtual
-async def test_old_content_is_forgotten_old_keys_too_and_what_waits_is_not(tmp_path: Path) -> None:
+async def test_old_keys_and_finished_events_are_forgotten_and_what_waits_is_not(tmp_path: Path) -> None:
     line = Line(tmp_path)
     old = await line.storage.record(says("old", 1), ONE, START)
     await line.storage.drop([old or 0], "done")
     await line.storage.record(says("still waiting", 2), ONE, START)
     await line.promise(post("waits"), content={"event": "words"})
-    await line.storage.prune(START + 1, START + 1)
+    await line.storage.prune(START + 1, START - 1)
     assert line.look("SELECT state FROM inbox") == ["new"]
-    assert line.look("SELECT content FROM journal") == [None]
     assert line.states() == ["pending"]
-    assert (await Reports(line.storage).verify())["ok"]
+    assert line.look("SELECT content FROM journal") == ['{"event":"words"}']
     assert not await line.storage.seen(["d1"])
+
+
+@virtual
+async def test_after_the_retention_limit_no_word_is_left_and_the_chain_holds(tmp_path: Path) -> None:
+    line = Line(tmp_path)
+    await line.promise(content={"event": "old words"})
+    await line.promise(case=case_in(place("2")), content={"event": "words"}, ticket=ticket(1))
+    await line.storage.prune(START, line.clock.now() + 1)
+    assert line.look("SELECT content FROM journal") == [None, None]
+    assert line.look("SELECT conversation FROM cases") == [place("2").conversation]  # its ticket is open
+    assert (await Reports(line.storage).verify())["ok"]
 
 
 # --- at the start ----------------------------------------------------------------------------------------
