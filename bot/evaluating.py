@@ -1,4 +1,4 @@
-"""`firstline eval` and `calibrate`: how often is it right, and does it know when it is."""
+"""`firstline eval`: how often is it right, and does it know when it is."""
 
 from __future__ import annotations
 

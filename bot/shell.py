@@ -120,7 +120,8 @@ def calibrate(
     config: ConfigFile = None,
     knowledge_dir: KnowledgeDir = None,
     max_wrong: Annotated[
-        float | None, typer.Option(help="Share of wrong answers that is acceptable, 0-1.")
+        float | None,
+        typer.Option(min=0.001, max=0.5, help="Share of wrong answers that is acceptable: 0.05 is 5 %."),
     ] = None,
     transcripts: Annotated[
         Path | None, typer.Option(help="Labelled questions to calibrate on as well.")
@@ -129,7 +130,7 @@ def calibrate(
     json: Json = False,
 ) -> int:
     """Show the risk-coverage curve and the thresholds that follow from --max-wrong. Writes nothing without --apply."""
-    from bot.evaluating import calibrate_library
+    from bot.calibrating import calibrate_library
 
     settings = configured(config, knowledge_dir)
     return asyncio.run(calibrate_library(settings, max_wrong, transcripts, apply=apply, json=json))

@@ -85,20 +85,10 @@ def calibrate(samples: Sequence[Sample], *, head: bool, max_wrong: float) -> Cal
     curve = tuple(
         point for one in samples for point in _points(one, round(draft.probability(one.evidence), 5))
     )
-    answer, coverage, risk = threshold(curve, max_wrong)
-    note = ""
-    if coverage < USEFUL and samples:
-        answer, coverage, risk = promised(curve, max_wrong)
-        note = (
-            "the rehearsal cannot vouch for this share of wrong answers with 95 % certainty; the line follows from the "
-            "confidences alone. Labelled questions of real customers make it certain: firstline calibrate --transcripts"
-        )
-    if own < ENOUGH:
-        answer = max(answer, 1.0 - max_wrong / 2)
-        note = f"only {own:.0f} questions of this knowledge could be rehearsed; the line is drawn higher than they say"
+    answer, coverage, risk, note = line(curve, own, max_wrong)
     return Calibration(
         weights=draft.weights,
-        threshold_answer=round(min(answer, HIGHEST), 4),
+        threshold_answer=round(answer, 4),
         threshold_clarify=round(clarify_line(answer), 4),
         max_wrong=max_wrong,
         summary={
@@ -109,6 +99,24 @@ def calibrate(samples: Sequence[Sample], *, head: bool, max_wrong: float) -> Cal
         },
         curve=curve,
     )
+
+
+def line(
+    curve: Sequence[tuple[float, bool, float]], own: float, max_wrong: float
+) -> tuple[float, float, float, str]:
+    """Where answers start, for a curve of which `own` questions were rehearsed: (line, coverage, risk, a caution)."""
+    answer, coverage, risk = threshold(curve, max_wrong)
+    note = ""
+    if coverage < USEFUL and curve:
+        answer, coverage, risk = promised(curve, max_wrong)
+        note = (
+            "the rehearsal cannot vouch for this share of wrong answers with 95 % certainty; the line follows from the "
+            "confidences alone. Labelled questions of real customers make it certain: firstline calibrate --transcripts"
+        )
+    if own < ENOUGH:
+        answer = max(answer, 1.0 - max_wrong / 2)
+        note = f"only {own:.0f} questions of this knowledge could be rehearsed; the line is drawn higher than they say"
+    return min(answer, HIGHEST), coverage, risk, note
 
 
 def _points(sample: Sample, confidence: float) -> list[tuple[float, bool, float]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from knowledge.confidence import clarify_line, threshold
+from knowledge.confidence import clarify_line, line
 from knowledge.library import Library
 from knowledge.passage import Complaint, Found, KnowledgeError, Scope
 
@@ -114,7 +114,8 @@ async def calibrate(
     for row in rows:
         found = await library.search(row.question, row.scope, k=1)
         points.append((found.confidence, bool(found.hits) and found.hits[0].topic == row.expected, 1.0))
-    answer, coverage, risk = threshold(points, max_wrong)
+    rehearsed = float(kept.summary.get("rehearsed", 0))
+    answer, coverage, risk, note = line(points, rehearsed + len(rows), max_wrong)
     info = library.info
     return Lines(
         snapshot=info.id if info else "",
@@ -123,10 +124,10 @@ async def calibrate(
         threshold_clarify=round(clarify_line(answer), 4),
         coverage=round(coverage, 4),
         risk=round(risk, 4),
-        rehearsed=int(float(kept.summary.get("rehearsed", 0))),
+        rehearsed=int(rehearsed),
         labelled=len(rows),
         curve=_weighted_curve(points),
-        note=str(kept.summary.get("note", "")),
+        note=note,
     )
 
 

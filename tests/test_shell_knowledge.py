@@ -1,0 +1,169 @@
+"""`firstline calibrate` and the commands about a folder's health: what they say, what they leave alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.__main__ import main
+from bot.calibrating import HEIGHT, WIDTH, picture, rows
+from knowledge.evaluate import Point
+from tests.test_shell import TOPICS
+
+CONTRADICTION = TOPICS["refunds.md"].replace("refund-policy", "refund-terms").replace("14 days", "30 days")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small knowledge folder with a configuration beside it."""
+    home = tmp_path_factory.mktemp("shell")
+    (home / "knowledge").mkdir()
+    for name, text in TOPICS.items():
+        (home / "knowledge" / name).write_text(text)
+    (home / "config.toml").write_text(
+        '[bot]\ndata_dir = "data"\n[knowledge]\npaths = ["knowledge"]\n[web]\nport = 0\n'
+    )
+    return home
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run a command as a person would, in the folder; returns exit code, stdout, stderr."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["firstline", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        out, err = capsys.readouterr()
+        return int(stopped.value.code or 0), out, err
+
+    return call
+
+
+def in_use(run) -> dict[str, object]:
+    return dict(json.loads(run("knowledge", "status", "--json")[1]))
+
+
+# --- calibrate --------------------------------------------------------------------------------------------------
+
+
+def test_too_little_data_says_so_and_what_helps(run) -> None:
+    run("knowledge", "build")
+
+    code, out, _ = run("calibrate")
+
+    assert code == 0
+    assert "Too little data" in out
+    assert "--transcripts" in out
+
+
+def test_a_larger_share_of_wrong_answers_never_raises_the_line(run) -> None:
+    strict = json.loads(run("calibrate", "--max-wrong", "0.01", "--json")[1])
+    loose = json.loads(run("calibrate", "--max-wrong", "0.4", "--json")[1])
+
+    assert strict["threshold_answer"] >= loose["threshold_answer"]
+    assert not strict["enough"]
+
+
+def test_the_configured_share_draws_the_line_that_is_in_use(run) -> None:
+    run("knowledge", "build")
+
+    shown = json.loads(run("calibrate", "--json")[1])
+
+    assert shown["threshold_answer"] == in_use(run)["threshold_answer"]
+
+
+def test_nothing_is_written_without_apply(run, folder: Path) -> None:
+    run("knowledge", "build")
+    before = in_use(run)["snapshot"]
+    (folder / "cases.csv").write_text("question,expected\nWhere do I find my bills?,invoice-download\n")
+
+    shown = json.loads(run("calibrate", "--max-wrong", "0.3", "--transcripts", "cases.csv", "--json")[1])
+
+    assert shown["labelled"] == 1
+    assert in_use(run)["snapshot"] == before
+    assert not (folder / "data" / "knowledge" / "labelled.csv").exists()
+
+
+def test_apply_keeps_the_labels_and_says_what_to_write_in_the_configuration(run, folder: Path) -> None:
+    run("knowledge", "build")
+    before = in_use(run)["threshold_answer"]
+    (folder / "cases.csv").write_text("question,expected\nWhere do I find my bills?,invoice-download\n")
+
+    code, _, err = run("calibrate", "--max-wrong", "0.3", "--transcripts", "cases.csv", "--apply")
+
+    assert code == 0
+    assert "max_wrong = 0.3" in err
+    assert "Where do I find my bills?" in (folder / "data" / "knowledge" / "labelled.csv").read_text()
+    assert in_use(run)["threshold_answer"] < before
+
+
+@pytest.mark.parametrize("share", ["0", "1.5", "much"])
+def test_a_share_that_is_none_is_wrong_usage(run, share: str) -> None:
+    assert run("calibrate", "--max-wrong", share)[0] == 2
+
+
+def test_labels_that_cannot_be_read_name_their_file(run) -> None:
+    code, _, err = run("calibrate", "--transcripts", "none.csv")
+
+    assert code == 1
+    assert "none.csv" in err
+
+
+def test_the_picture_shows_the_accepted_share_and_how_far_answers_go() -> None:
+    curve = tuple(Point(1 - step / 100, step / 100, step / 400) for step in range(1, 101))
+
+    drawn = picture(curve, 0.05, 0.2)
+
+    assert len(drawn) == HEIGHT + 2
+    assert {len(line) for line in drawn[:HEIGHT]} == {WIDTH + 8}
+    assert any("┄" in line and "5.0%" in line for line in drawn)
+    assert drawn[-1].index("▲") == 8 + round(0.2 * WIDTH)
+    assert rows(curve)[0] == ["10%", "2.5%", "0.900"]
+
+
+def test_one_point_is_a_picture_too() -> None:
+    assert picture((Point(0.9, 1.0, 0.0),), 0.05, 0.0)
+
+
+# --- lint and audit ---------------------------------------------------------------------------------------------
+
+
+def test_lint_finds_nothing_wrong_in_a_good_folder(run) -> None:
+    code, out, _ = run("knowledge", "lint")
+
+    assert code == 0
+    assert "3 topics" in out
+
+
+def test_lint_names_file_and_line_and_fails(run, folder: Path) -> None:
+    bad = folder / "knowledge" / "bad.md"
+    bad.write_text(
+        TOPICS["password.md"].replace("password-reset", "bad").replace("owner: maria", "related: [nowhere]")
+    )
+    try:
+        code, out, _ = run("knowledge", "lint", "--json")
+    finally:
+        bad.unlink()
+
+    found = json.loads(out)["findings"]
+    assert code == 1
+    assert ("dangling", "bad.md") in {(f["rule"], f["path"]) for f in found}
+
+
+def test_audit_finds_topics_that_contradict_each_other(run, folder: Path) -> None:
+    twin = folder / "knowledge" / "terms.md"
+    twin.write_text(CONTRADICTION)
+    try:
+        code, out, _ = run("knowledge", "audit", "--json")
+    finally:
+        twin.unlink()
+
+    rules = {(f["rule"], f["topic"], f["other"]) for f in json.loads(out)["findings"]}
+    assert code == 1
+    assert ("contradiction", "refund-policy", "refund-terms") in rules
