@@ -17,6 +17,7 @@ from handoff import triggers
 Vectors = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.intp]
 
 RIDGE = 2.0
 FOREIGN_WEIGHT = 0.3  # of other triggers' examples: some of them are both
@@ -27,30 +28,50 @@ QUIET = 0.995  # the share of ordinary texts that scores 0 or less
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """One trigger in the space of the vectors.
-
-    Scores are 0 where nearly all ordinary texts end; 1 is one standard deviation of theirs further.
-    """
+    """One trigger in the space of the vectors. `near` and `far` are positions among all texts; `far` leaves out the
+    ordinary texts that are far from every trigger."""
 
     name: str
     threshold: float
     line: Vectors
     offset: float
-    examples: tuple[str, ...]
-    near: Vectors
-    far: Vectors
+    near: Positions
+    far: Positions
     zero: float
     one: float
 
-    def scores(self, vectors: Vectors) -> Matrix:
-        lead = (vectors @ self.near.T).max(1) - (vectors @ self.far.T).max(1)
-        raw = vectors @ self.line + self.offset + NEAREST_SHARE * lead
-        return np.asarray((raw - self.zero) / (self.one - self.zero), dtype=np.float64)
 
-    def nearest(self, vector: Vectors) -> tuple[str, float]:
-        """The example that a vector is most like, and how much."""
-        similar = self.near @ vector
-        return self.examples[int(similar.argmax())], float(similar.max())
+class Detectors:
+    """Every trigger's detector over one matrix of texts, which a message is compared with once for all of them.
+
+    Scores are 0 where nearly all ordinary texts end; 1 is one standard deviation of theirs further.
+    """
+
+    def __init__(
+        self, texts: Sequence[str], matrix: Matrix, ordinary: Positions, found: Sequence[Detector]
+    ) -> None:
+        self._texts, self._ordinary = tuple(texts), ordinary
+        self._matrix = matrix.astype(np.float32)
+        self._lines = np.stack([d.line for d in found])
+        self._offsets = np.array([d.offset for d in found], dtype=np.float32)
+        self.each = tuple(found)
+
+    def scores(self, vectors: Vectors) -> tuple[Matrix, Vectors]:
+        """(detectors x vectors) scores, and (vectors x texts) similarities."""
+        similar = vectors @ self._matrix.T
+        raw = vectors @ self._lines.T + self._offsets
+        scores = np.empty((len(self.each), len(vectors)))
+        usual = similar[:, self._ordinary].max(1)
+        for at, detector in enumerate(self.each):
+            far = np.maximum(usual, similar[:, detector.far].max(1)) if len(detector.far) else usual
+            lead = similar[:, detector.near].max(1) - far
+            scores[at] = (raw[:, at] + NEAREST_SHARE * lead - detector.zero) / (detector.one - detector.zero)
+        return scores, similar
+
+    def nearest(self, detector: Detector, similar: Vectors) -> tuple[str, float]:
+        """The example that one vector (its row of similarities) is most like, and how much."""
+        best = detector.near[int(similar[detector.near].argmax())]
+        return self._texts[int(best)], float(similar[best])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +95,13 @@ def every_text(catalogue: triggers.Catalogue) -> list[str]:
     return list(dict.fromkeys(every))
 
 
-def fit(catalogue: triggers.Catalogue, vectors: Mapping[str, Vectors]) -> tuple[Detector, ...]:
+def fit(catalogue: triggers.Catalogue, vectors: Mapping[str, Vectors]) -> Detectors:
     """A detector for every trigger, from the vector of every text."""
     examples = {e for t in catalogue.triggers for e in t.examples} - set(catalogue.background)
     space = _space(vectors, examples)
-    return tuple(_detector(trigger, space, examples) for trigger in catalogue.triggers)
+    ordinary = np.flatnonzero(~_marked(space.texts, examples))
+    found = [_detector(trigger, space, examples) for trigger in catalogue.triggers]
+    return Detectors(space.texts, space.matrix, ordinary, found)
 
 
 def _space(vectors: Mapping[str, Vectors], examples: set[str]) -> Space:
@@ -114,9 +137,8 @@ def _detector(trigger: triggers.Trigger, space: Space, examples: set[str]) -> De
         threshold=trigger.threshold,
         line=solution[:-1].astype(np.float32),
         offset=float(solution[-1]),
-        examples=tuple(text for text, yes in zip(space.texts, positive, strict=True) if yes),
-        near=space.matrix[positive].astype(np.float32),
-        far=space.matrix[far].astype(np.float32),
+        near=np.flatnonzero(positive),
+        far=np.flatnonzero(far & _marked(space.texts, examples)),
         zero=zero,
         one=zero + float(raw[far].std()),
     )

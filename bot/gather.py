@@ -120,8 +120,7 @@ class Gatherer:
         topics = [f.hits[0].topic for f in known.found if f.hits and f.hits[0].escalate_when]
         if not topics:
             return known
-        signal = await self._signals.check(text, topics=topics)
-        more = tuple(f for f in signal.fired if f.topic)
+        more = await self._signals.crossed(text, topics)
         return replace(known, fired=(*known.fired, *more)) if more else known
 
     async def _earlier(self, case: Case, event: Inbound) -> tuple[Earlier, ...]:

@@ -19,7 +19,7 @@ import numpy as np
 import structlog
 
 from bot import detectors
-from bot.detectors import Detector, Vectors
+from bot.detectors import Detectors, Vectors
 from handoff import phrases, sentiment, triggers
 from handoff.model import Fired
 
@@ -61,14 +61,14 @@ class Signals:
     def __init__(self, embed: Embed, memory: Path | None = None) -> None:
         """`memory`: a folder that keeps the examples' vectors, so that only the first start computes them."""
         self._embed, self._memory = embed, memory
-        self._detectors: tuple[Detector, ...] = ()
+        self._detectors: Detectors | None = None
         self._ordinary: Vectors | None = None
         self._boundaries: Mapping[str, tuple[Boundary, ...]] = {}
 
     @property
     def by_meaning(self) -> bool:
         """The detectors are fitted; until then, words alone decide."""
-        return bool(self._detectors)
+        return self._detectors is not None
 
     async def prepare(self, boundaries: Mapping[str, tuple[str, ...]] | None = None) -> None:
         """Fit the detectors, once, and read the topics' own lines; again after every change of the knowledge.
@@ -78,7 +78,7 @@ class Signals:
         lines = [(topic, line) for topic, some in (boundaries or {}).items() for line in some if line.strip()]
         self._boundaries = _grouped([_boundary(topic, line, None) for topic, line in lines])
         try:
-            if not self._detectors:
+            if self._detectors is None:
                 catalogue = triggers.catalogue()
                 texts = detectors.every_text(catalogue)
                 vectors = dict(zip(texts, await self._examples(texts), strict=True))
@@ -94,28 +94,38 @@ class Signals:
     async def check(self, text: str, *, topics: Sequence[str] = ()) -> Signal:
         """What fires on the message: the triggers, and the `escalate_when` lines of these topics."""
         fired = {f.trigger: f for f in triggers.by_words(text)}
-        boundaries = [b for topic in dict.fromkeys(topics) for b in self._boundaries.get(topic, ())]
         own = phrases.outside_quotes(text)[: triggers.CHARACTERS_AT_MOST]
-        crossed = {b.topic: _said(b) for b in boundaries if any(b.book.find(own))}
-        wanted = self._detectors or any(b.vector is not None for b in boundaries)
-        vectors = await self._vectors(_parts(own)) if wanted else None
+        vectors = await self._vectors(_parts(own)) if self._detectors is not None else None
         if vectors is not None:
             denied = triggers.denied(own)
             for found in self._meant(vectors):
                 if found.trigger not in denied:
                     fired.setdefault(found.trigger, found)
-            for found in self._crossed(vectors, boundaries):
-                crossed.setdefault(found.topic, found)
         order = list(triggers.by_name())
         ranked = sorted(fired.values(), key=lambda f: order.index(f.trigger))
-        return Signal((*ranked, *crossed.values()), sentiment.of(text), sentiment.urgency(text))
+        crossed = await self.crossed(text, topics) if topics else ()
+        return Signal((*ranked, *crossed), sentiment.of(text), sentiment.urgency(text))
+
+    async def crossed(self, text: str, topics: Sequence[str]) -> tuple[Fired, ...]:
+        """The topics of which a boundary of their own (`escalate_when`) is crossed by the message."""
+        boundaries = [b for topic in dict.fromkeys(topics) for b in self._boundaries.get(topic, ())]
+        if not boundaries:
+            return ()
+        own = phrases.outside_quotes(text)[: triggers.CHARACTERS_AT_MOST]
+        found = {b.topic: _said(b) for b in boundaries if any(b.book.find(own))}
+        if any(b.vector is not None for b in boundaries):
+            vectors = await self._vectors(_parts(own))
+            for fired in self._crossed(vectors, boundaries) if vectors is not None else ():
+                found.setdefault(fired.topic, fired)
+        return tuple(found.values())
 
     async def scores(self, own: str) -> dict[str, float]:
         """Every trigger's score by meaning, for measuring; empty while words alone decide."""
-        vectors = await self._vectors(_parts(own)) if self._detectors else None
-        if vectors is None:
+        vectors = await self._vectors(_parts(own)) if self._detectors is not None else None
+        if vectors is None or self._detectors is None:
             return {}
-        return {d.name: float(d.scores(vectors).max()) for d in self._detectors}
+        scores, _ = self._detectors.scores(vectors)
+        return {d.name: float(row.max()) for d, row in zip(self._detectors.each, scores, strict=True)}
 
     async def _examples(self, texts: Sequence[str]) -> Vectors:
         """The vectors of the data file's texts; remembered for these texts and this model."""
@@ -150,14 +160,16 @@ class Signals:
         )
 
     def _meant(self, vectors: Vectors) -> list[Fired]:
+        if self._detectors is None:
+            return []
         found = []
-        for detector in self._detectors:
-            scores = detector.scores(vectors)
-            best = int(scores.argmax())
-            if scores[best] >= detector.threshold:
-                example, similar = detector.nearest(vectors[best])
-                why = f"close to the example “{example}” ({similar:.2f})"
-                found.append(Fired(detector.name, why, round(float(scores[best]), 3)))
+        scores, similar = self._detectors.scores(vectors)
+        for detector, row in zip(self._detectors.each, scores, strict=True):
+            best = int(row.argmax())
+            if row[best] >= detector.threshold:
+                example, like = self._detectors.nearest(detector, similar[best])
+                why = f"close to the example “{example}” ({like:.2f})"
+                found.append(Fired(detector.name, why, round(float(row[best]), 3)))
         return found
 
     def _crossed(self, vectors: Vectors, boundaries: Sequence[Boundary]) -> list[Fired]:
