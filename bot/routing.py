@@ -132,14 +132,17 @@ def redacted(event: Inbound) -> Inbound:
             found = redact(event.text)
             names = [redact(f.name) for f in event.files]
             files = tuple(replace(f, name=n.text) for f, n in zip(event.files, names, strict=True))
-            kinds = tuple(dict.fromkeys([*found.kinds, *(k for n in names for k in n.kinds)]))
-            return replace(event, text=found.text, files=files, redacted=kinds)
+            title = redact(event.title if isinstance(event, MessageReceived) else "")
+            kinds = tuple(dict.fromkeys(k for one in (found, title, *names) for k in one.kinds))
+            event = replace(event, text=found.text, files=files, redacted=kinds)
+            return replace(event, title=title.text) if isinstance(event, MessageReceived) else event
         case MessageAction():
             found = redact(event.target_text)
             return replace(event, target_text=found.text, redacted=tuple(found.kinds))
         case CommandInvoked():
             found = redact(event.text)
-            return replace(event, text=found.text, redacted=tuple(found.kinds))
+            args = {key: redact(value).text for key, value in event.args.items()}
+            return replace(event, text=found.text, args=args, redacted=tuple(found.kinds))
         case FormSubmitted():
             cleaned = {key: redact(value) for key, value in event.values.items()}
             kinds = tuple(dict.fromkeys(k for found in cleaned.values() for k in found.kinds))

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import structlog
 
+from adapters.port import CommandInvoked, MessageReceived, MsgRef, Place, dump_inbound
 from bot import log
+from bot.routing import redacted
 from bot.writer import copy_database
 from tests.security.scene import Desk, holding
 from tests.signals.test_redact import AROUND, SECRETS
@@ -84,3 +86,21 @@ async def test_a_log_never_holds_what_people_wrote(secure: Desk, logged: io.Stri
     err = logged.getvalue()
     assert '"event": "decided"' in err
     assert WORDS not in err
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_titles_and_typed_options_lose_their_secrets_too(name: str) -> None:
+    """A forum post has a title, a Discord command typed options: both are written down."""
+    kind, secret = SECRETS[name]
+    told = AROUND.get(name, "here it is: {} thanks").format(secret)
+    place = Place("discord", "1", "forum", "9", "forum")
+    post = MessageReceived(
+        keys=("k",), place=place, actor=None, occurred_at=0.0, ref=MsgRef(place, "9"), text="it fails", title=told
+    )  # fmt: skip
+    command = CommandInvoked(
+        keys=("k",), place=place, actor=None, occurred_at=0.0, name="ask", text="", args={"question": told}
+    )
+
+    clean = redacted(post)
+    assert secret not in dump_inbound(clean) + dump_inbound(redacted(command))
+    assert clean.redacted == (kind,)
