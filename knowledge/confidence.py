@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
-FEATURES = ("meaning", "covered", "margin", "head", "head_margin", "words", "apart")
+FEATURES = ("meaning", "covered", "margin", "head", "head_margin", "words")
 PRIOR: Mapping[str, tuple[float, ...]] = {  # bias first, then FEATURES
-    "words": (-4.5, 5.2, 0.5, 4.5, 0.0, 0.0, 1.5, 0.0),
-    "head": (-6.7, 2.5, 0.5, 4.4, 3.7, 0.5, 0.8, 1.5),
+    "words": (-4.5, 5.2, 0.5, 4.5, 0.0, 0.0, 1.5),
+    "head": (-7.3, 2.8, 0.5, 3.9, 5.2, 0.3, 1.0),
 }
 PULL = 30.0  # how many fully faithful samples it takes to move a weight by one of its scales
-SCALES = np.array([2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 2.0, 3.0])
+SCALES = np.array([2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 2.0])
 ENOUGH = 60  # rehearsed questions below which a snapshot is too small to speak for itself
 SURE = 1.645  # one-sided 95 %
 RESOLUTION = 400.0  # answers over which the promise is to hold: the share is not promised for a handful

@@ -103,6 +103,11 @@ class Library:
         await asyncio.to_thread(self._pointer.sweep, list(self._opened))
         return searcher.snapshot.info
 
+    async def use(self, snapshot_id: str) -> SnapshotInfo:
+        """Answer from a built snapshot in this process only: the one in use stays in use for everybody else."""
+        self._current = await self._searcher(snapshot_id)
+        return self._current.snapshot.info
+
     async def rollback(self) -> SnapshotInfo:
         """Go back to the snapshot that was in use before this one."""
         history = self._pointer.history()

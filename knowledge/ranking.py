@@ -24,7 +24,6 @@ WEIGHTS: Mapping[str, tuple[float, float]] = {
     "phrases": (0.25, 0.05),
     "head": (0.7, 1.4),
 }
-APART = 12.0  # of log-odds against ordinary chat: beyond that it makes no difference
 NEVER = -99.0  # the log-probability of a topic that the head does not know
 HEAD_FLOOR = 7.0  # a log-probability below minus this is no evidence at all
 
@@ -49,7 +48,6 @@ class Evidence:
     covered: Scores
     phrases: Scores
     head: Scores  # 0 (never heard of) to 1 (sure), the same for all passages of a topic
-    apart: Scores  # how much likelier than ordinary chat the head finds the topic, from 0 to 1
     score: Scores
 
 
@@ -61,16 +59,14 @@ def gather(
     allowed: Mask,
 ) -> Evidence:
     """One score per passage. `similar` is the cosine of every key; `lexical` words, coverage and phrases of every
-    passage; `head` the log-probability of every topic, "none of these" last. Passages outside `allowed` take no part."""
+    passage; `head` the log-probability of every topic. Passages outside `allowed` take no part."""
     meaning = np.maximum.reduceat(similar, place.key_start) if len(similar) else np.zeros(0, dtype=np.float32)
     words, covered, phrases = (np.where(allowed, one, 0.0).astype(np.float32) for one in lexical)
-    heads = apart = np.zeros(len(meaning), dtype=np.float32)
+    heads = np.zeros(len(meaning), dtype=np.float32)
     share = 0.0
     if head is not None:
-        own = head[place.passage_topic]
-        heads = np.clip(1.0 + own / HEAD_FLOOR, 0.0, 1.0).astype(np.float32)
-        apart = np.clip((own - head[-1]) / APART, 0.0, 1.0).astype(np.float32)
-        share = float(np.mean(head[:-1] > NEVER))
+        heads = np.clip(1.0 + head[place.passage_topic] / HEAD_FLOOR, 0.0, 1.0).astype(np.float32)
+        share = float(np.mean(head > NEVER))
     weight = {name: plain + (rich - plain) * share for name, (plain, rich) in WEIGHTS.items()}
     score = (
         weight["meaning"] * meaning
@@ -80,7 +76,7 @@ def gather(
         + weight["head"] * heads
     ).astype(np.float32)
     score = np.where(allowed, score, -np.inf).astype(np.float32)
-    return Evidence(meaning, words, covered, phrases, heads, apart, score)
+    return Evidence(meaning, words, covered, phrases, heads, score)
 
 
 def lexical_of(lexicon: Lexicon, terms: Terms) -> tuple[Scores, Scores, Scores]:
@@ -120,7 +116,6 @@ def features(
             evidence.head[at],
             evidence.head[at] - rival_head,
             min(float(evidence.words[at]) / 20.0, 1.5),
-            evidence.apart[at],
         ],
         dtype=np.float32,
     )

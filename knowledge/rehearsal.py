@@ -201,14 +201,13 @@ def _without_topic(head: Scores, topic: int) -> Scores:
 
 
 def _topic_row(stage: Stage, row: Matrix | None) -> Scores | None:
-    """A head's row as log-probabilities of every topic of the snapshot, "none of these" last."""
+    """A head's row as log-probabilities of every topic of the snapshot."""
     if row is None or stage.head_classes is None:
         return None
     return spread(row, stage.head_classes, len(stage.topics))
 
 
 def spread(row: Matrix, classes: Numbers, topics: int) -> Scores:
-    full = np.full(topics + 1, NEVER, dtype=np.float32)
+    full = np.full(topics, NEVER, dtype=np.float32)
     full[classes] = row[:-1]
-    full[-1] = row[-1]
     return full

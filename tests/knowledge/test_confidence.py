@@ -22,7 +22,7 @@ def rehearsal(count: int, *, noise: float = 1.0, seed: int = 0) -> list[Sample]:
         meaning, margin = rng.uniform(0, 1), rng.uniform(0, 1)
         chance = 1 / (1 + np.exp(-(8 * meaning + 4 * margin - 5) / noise))
         samples.append(
-            Sample((meaning, 0.5, margin, 0.0, 0.0, 0.5, 0.0), bool(rng.uniform() < chance), 1.0, "own")
+            Sample((meaning, 0.5, margin, 0.0, 0.0, 0.5), bool(rng.uniform() < chance), 1.0, "own")
         )
     return samples
 
