@@ -16,17 +16,20 @@ from adapters.port import (
     FormErrors,
     FormSubmitted,
     MemberLeft,
+    Post,
     Private,
     Unavailable,
     load_inbound,
 )
 from bot.batch import Step
 from bot.engine import FAILURES_MAX
+from bot.routing import case_id_of
 from bot.writer import StorageError
 from handoff.model import Case, Known, Wake
 from tests import stand_ins
 from tests.line.scene import (
     DANA,
+    KEYLESS,
     KIM,
     Line,
     Platform,
@@ -333,6 +336,62 @@ async def test_an_agent_who_writes_while_the_bot_thinks_stops_the_answer(tmp_pat
         await line.hears(says("I have this one", 101, DANA))
         await line.passes(60)
         assert answers(line) == []
+        assert "answer" not in decisions(line)  # it was not even decided
+
+
+@virtual
+async def test_an_agents_words_are_recorded_after_the_answer_that_was_leaving_and_nothing_follows(
+    tmp_path: Path,
+) -> None:
+    line = Line(tmp_path, (Platform(seconds=3.0),))
+    async with line.up():
+        await line.hears(says(ASK, 100))
+        while not line.home.times(ANSWER):
+            await line.passes(0.1)
+        await line.hears(says("I have this one", 101, DANA))
+        assert len(answers(line)) == 1  # it had left; the agent's message stands behind it
+        calls = len(line.home.calls)
+        await line.hears(says(ASK, 102))
+        await line.passes(60)
+        bot = [c for c in line.home.calls[calls:] if isinstance(c.op, Post) and c.op.place.thread == "100"]
+        assert bot == []
+
+
+@virtual
+async def test_an_answer_that_its_commit_claimed_is_stopped_all_the_same_when_a_person_was_quicker(
+    tmp_path: Path,
+) -> None:
+    line = Line(tmp_path)
+    conversation = place("100").conversation
+    async with line.up():
+        async with line.outbox.quiet(case_id_of(conversation)):  # as the engine does for an agent's message
+            await line.hears(says(ASK, 100))
+            await line.passes(10)
+            assert "answer" in decisions(line)
+            line.outbox.doubt(case_id_of(conversation))
+            await line.storage.record(says("mine", 101, DANA), conversation, line.clock.now())
+        await line.passes(30)
+        assert answers(line) == []
+
+
+@virtual
+async def test_an_answer_that_its_commit_claimed_survives_a_crash_and_stands_there_once(
+    tmp_path: Path,
+) -> None:
+    platform = Platform(caps=KEYLESS, seconds=3.0)
+    line = Line(tmp_path, (platform,))
+    running = [asyncio.ensure_future(part.run(line.stop)) for part in (line.outbox, line.engine)]
+    await line.passes(0.1)
+    line.engine.state("playground", "connected")
+    await line.hears(says(ASK, 100))
+    while not platform.times(ANSWER):
+        await line.passes(0.1)
+    await line.dies()
+    assert all(task.done() for task in running)
+    async with Line(tmp_path, (platform,)).up() as again:
+        await again.passes(60)
+        assert len(answers(again)) == 1
+        assert set(again.states()) == {"sent"}
 
 
 @virtual
@@ -510,7 +569,7 @@ async def test_what_was_missed_is_recorded_first_and_worked_on_when_all_of_it_is
             await line.passes(30)
             assert line.look("SELECT count(*) FROM inbox WHERE state = 'new'") == [2]
             assert answers(line) == []
-            await line.hears(says("somebody from us answered", 101, DANA, catchup=True))
+            await line.hears(says("you have to press save", 101, person("neighbour"), catchup=True))
         await line.passes(30)
         assert answers(line) == []
         assert len(answers(line, "200")) == 1
