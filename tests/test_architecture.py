@@ -23,7 +23,7 @@ from handoff.ticket import MOVES, buttons
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("bot", "adapters", "knowledge", "handoff")
 LINES_MAX, FUNCTION_MAX = 450, 70  # blank lines of a module do not count
-TEST_LINES_MAX, TEST_FUNCTION_MAX = 550, 100
+TEST_LINES_MAX, TEST_FUNCTION_MAX = 600, 100
 VOCABULARY = {"adapters/port.py"}  # all words that cross the border, in one place: a list, not a program
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "manager", "base", "core", "misc", "stuff"}
 PRODUCT = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))

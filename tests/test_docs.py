@@ -78,6 +78,19 @@ def test_every_configuration_key_is_documented_and_stands_in_the_file_to_start_f
                 assert re.search(rf"^#?(?:{key} = |\[+[\w.]*{key}\]+$)", example, re.MULTILINE), key
 
 
+def test_every_configuration_key_is_read_by_the_program() -> None:
+    """A key that nothing reads is a promise to an admin that nobody keeps."""
+    packages = ("bot", "adapters", "handoff", "knowledge")
+    files = [f for package in packages for f in (ROOT / package).rglob("*.py") if f.name != "config.py"]
+    code = "\n".join(f.read_text("utf-8") for f in files)
+    by_name = {"mon", "tue", "wed", "thu", "fri", "sat", "sun", "P0", "P1", "P2", "P3"}  # read in a loop
+    keys = {
+        k for section in Config.model_json_schema()["$defs"].values() for k in section.get("properties", {})
+    }
+
+    assert sorted(k for k in keys - by_name if not re.search(rf"\.{k}\b", code)) == []
+
+
 def test_the_file_to_start_from_is_accepted_and_says_the_defaults() -> None:
     assert load(ROOT / "config.toml").timers == Config().timers
     assert load(ROOT / "config.toml").limits == Config().limits
