@@ -24,7 +24,7 @@ from knowledge.snapshot import Snapshot
 __all__ = ["Built", "Found", "Hit", "KnowledgeError", "Library", "Scope", "SnapshotInfo"]
 Progress = Callable[[str, int, int], None]
 EVERYBODY = Scope()
-OPENED = 4  # snapshots kept open: the one in use, the one before, a preview, a replay
+OPENED = 8  # snapshots kept open: the one in use, the one before, previews and replays
 
 
 class Library:
@@ -56,6 +56,7 @@ class Library:
         self._opened: OrderedDict[str, Searcher] = OrderedDict()
         self._building = asyncio.Lock()
         self._loading = asyncio.Lock()
+        self._opening = asyncio.Lock()
 
     @property
     def info(self) -> SnapshotInfo | None:
@@ -223,17 +224,18 @@ class Library:
         return models.load(self._model, model_hash, self._home, threads=self._threads, workers=self._workers)
 
     async def _searcher(self, snapshot_id: str) -> Searcher:
-        if snapshot_id in self._opened:
-            self._opened.move_to_end(snapshot_id)
-            return self._opened[snapshot_id]
-        folder = self._home / "snapshots" / Path(snapshot_id).name
-        if not (folder / "meta.json").exists():
-            raise KnowledgeError(f"there is no snapshot {snapshot_id!r}")
-        embedder = await self._engine()
-        searcher = await embedder.run(lambda: Searcher(Snapshot(folder), embedder.engine))
-        self._opened[snapshot_id] = searcher
-        while len(self._opened) > OPENED:
-            stale = next(key for key, one in self._opened.items() if one is not self._current)
-            closing = self._opened.pop(stale)
-            await embedder.run(closing.snapshot.close)
-        return searcher
+        """A snapshot, opened; the ones used longest ago are closed, behind whatever was asked of them before."""
+        async with self._opening:
+            if snapshot_id in self._opened:
+                self._opened.move_to_end(snapshot_id)
+                return self._opened[snapshot_id]
+            folder = self._home / "snapshots" / Path(snapshot_id).name
+            if not (folder / "meta.json").exists():
+                raise KnowledgeError(f"there is no snapshot {snapshot_id!r}")
+            embedder = await self._engine()
+            searcher = await embedder.run(lambda: Searcher(Snapshot(folder), embedder.engine))
+            self._opened[snapshot_id] = searcher
+            while len(self._opened) > OPENED:
+                stale = next(key for key, one in self._opened.items() if one is not self._current)
+                await embedder.run(self._opened.pop(stale).snapshot.close)
+            return searcher
