@@ -78,7 +78,9 @@ class Asker:
 
 @asynccontextmanager
 async def opened(config: Config) -> AsyncIterator[Library]:
-    """The library with a snapshot of the configured knowledge in use; built (with a progress bar) if it changed."""
+    """The library with a snapshot of the configured knowledge as its files are now; built (with a progress bar) if
+    they changed. For this process alone: what the bot answers from changes by a build or a reload, both of which check
+    golden cases. Only where there is no snapshot yet, this one is put to use."""
     from bot.app import library_of, open_library
 
     library = library_of(config)
@@ -89,8 +91,13 @@ async def opened(config: Config) -> AsyncIterator[Library]:
         if info is None or not note.exists() or note.read_text("utf-8") != seen:
             with out.progress() as step:
                 built = await library.build(config.knowledge.paths, progress=step)
-            await library.activate(built.info.id)
-            note.write_text(seen, "utf-8")
+            if info is None:
+                await library.activate(built.info.id)
+            if info is None or info.id == built.info.id:
+                note.write_text(seen, "utf-8")
+            else:
+                await library.use(built.info.id)
+                out.errors.print("the files have changed; the bot follows with: firstline knowledge build")
         yield library
     finally:
         library.close()

@@ -49,6 +49,25 @@ def in_use(run) -> dict[str, object]:
     return dict(json.loads(run("knowledge", "status", "--json")[1]))
 
 
+# --- asking -----------------------------------------------------------------------------------------------------
+
+
+def test_asking_sees_files_as_they_are_and_changes_nothing_for_the_bot(run, folder: Path) -> None:
+    run("knowledge", "build")
+    before = in_use(run)["snapshot"]
+    changed = folder / "knowledge" / "invoices.md"
+    changed.write_text(TOPICS["invoices.md"].replace("Settings, then Billing", "Billing, then Papers"))
+    try:
+        _, out, err = run("knowledge", "search", "Where are my invoices?", "--json")
+        again = run("knowledge", "search", "Where are my invoices?", "--json")[1]
+    finally:
+        changed.write_text(TOPICS["invoices.md"])
+
+    assert json.loads(out)["snapshot"] == json.loads(again)["snapshot"] != before
+    assert in_use(run)["snapshot"] == before
+    assert "firstline knowledge build" in err
+
+
 # --- calibrate --------------------------------------------------------------------------------------------------
 
 
