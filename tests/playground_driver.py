@@ -2,75 +2,45 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from adapters.chat_room import Message, Person
 from adapters.console_format import block_lines
 from adapters.playground import PlaygroundAdapter
-from adapters.port import ActionInvoked, Content, Forbidden, Op, Post
-from bot.config import Config
-from tests.stage import KNOWLEDGE, Knowledge, ManualClock, Stage
-from tests.transcript import Dialogue, OpenForm, Seen
+from adapters.port import ActionInvoked, Content
+from tests.staged_driver import ADMINS, AGENTS, BOTS, CHANNELS, CUSTOMERS, StagedDriver
+from tests.transcript import OpenForm, Seen
 
-CUSTOMERS = ("ana", "ben", "chloe")
 PEOPLE = (
     Person("dana", roles=frozenset({"agent", "admin"})),
     Person("kim", roles=frozenset({"agent"})),
     Person("lee", roles=frozenset({"agent", "billing-team"})),
 )
-BOTS = frozenset({"zapier"})
 
 
-def settings(dialogue: Dialogue, data_dir: Path) -> Config:
-    """The defaults, this dialogue's own settings, and a data folder of its own."""
-    sections = {
-        "bot": {"data_dir": str(data_dir), "drain_seconds": 0},
-        "web": {"port": 0},
-        "playground": {
-            "channels": [{"id": "help", "mode": "all"}, {"id": "general"}, {"id": "questions", "mode": "questions"},
-                         {"id": "quiet", "mode": "off"}],
-        },
-        "staff": {"playground": {"agents": ["dana", "kim", "lee"], "admins": ["dana"]}},
-        "canned": {"thanks": "Thank you, {customer}. We are on it.", "ask": "Please send us {what}, {customer}."},
-    }  # fmt: skip
-    return Config.model_validate(_merged(sections, dialogue.settings))
+class PlaygroundDriver(StagedDriver):
+    """What people do goes through the adapter, as it does from the page."""
 
+    platform = "playground"
+    chat: PlaygroundAdapter
 
-def _merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    made = dict(base)
-    for key, value in more.items():
-        both = isinstance(value, Mapping) and isinstance(made.get(key), Mapping)
-        made[key] = _merged(made[key], value) if both else value
-    return made
+    def sections(self) -> Mapping[str, Any]:
+        channels = [{"id": name, "mode": mode} for name, mode in CHANNELS.items()]
+        staff = {"playground": {"agents": AGENTS, "admins": ADMINS}}
+        return {"playground": {"channels": channels, "staff_channel": "desk"}, "staff": staff}
 
-
-class PlaygroundDriver:
-    """A `Driver`; what people do goes through the adapter, as it does from the page."""
-
-    def __init__(self, dialogue: Dialogue, knowledge: Knowledge, folder: Path, clock: ManualClock) -> None:
-        self.folder, self.clock = folder, clock
-        self.stage = Stage(settings(dialogue, folder / "data"), self._adapter, knowledge, clock)
-        self._knowledge = knowledge
-        self.chat: PlaygroundAdapter = self._adapter()
-
-    def _adapter(self) -> PlaygroundAdapter:
-        config = self.stage.config.playground if hasattr(self, "stage") else None
-        channels = tuple(c.id for c in config.channels) if config else ("help",)
+    def adapter(self) -> PlaygroundAdapter:
+        before = getattr(self, "chat", None)
         self.chat = PlaygroundAdapter(
-            channels,
-            "desk",
-            (*CUSTOMERS, *BOTS),
-            PEOPLE,
-            (),
-            clock=self.clock.now,
+            tuple(CHANNELS), "desk", (*CUSTOMERS, *BOTS), PEOPLE, (), clock=self.clock.now,
             journal=self.folder / "chat.jsonl",
-        )
+        )  # fmt: skip
+        if before is not None:
+            self.chat.room.views = before.room.views  # a form stays open in front of a person
         actor = self.chat._actor
-        self.chat._actor = lambda user: _as_bot(actor(user))  # type: ignore[method-assign]
+        self.chat._actor = lambda user: replace(actor(user), is_bot=user in BOTS or not user)  # type: ignore[method-assign]
         return self.chat
 
     # --- what people do -----------------------------------------------------------------------------------
@@ -142,59 +112,6 @@ class PlaygroundDriver:
 
     def is_solved(self, thread: str) -> bool:
         return self.chat.room.thread(thread).solved
-
-    async def card(self, ticket: str) -> tuple[str, str] | None:
-        ref = await self.stage.anchored(f"{ticket}/card") if self.stage.app is not None else None
-        return (ref.place.channel, ref.id) if ref is not None else None
-
-    # --- the world ----------------------------------------------------------------------------------------
-
-    def refuse(self, user: str) -> None:
-        """The platform refuses what is posted into this person's thread from now on."""
-
-        def refused(op: Op) -> bool:
-            return isinstance(op, Post) and user in (op.place.thread, op.place.channel)
-
-        self.stage.refusals.append((refused, Forbidden("the bot may not write in this thread")))
-
-    async def advance(self, seconds: float, until: Callable[[], Awaitable[bool]] | None = None) -> bool:
-        return await self.stage.advance(seconds, until=until)
-
-    async def settle(self) -> None:
-        await self.stage.settle()
-
-    async def restart(self) -> None:
-        await self.stop()
-        await self.start()
-
-    async def stop(self) -> None:
-        await self.stage.settle()
-        await self.stage.stop()
-
-    async def start(self) -> None:
-        views = self.chat.room.views
-        await self.stage.start()
-        self.chat.room.views = views  # a form stays open in front of a person
-        await self.stage.settle()
-
-    async def change_knowledge(self, file: str, old: str, new: str) -> None:
-        """Edit a file of this dialogue's own copy of the knowledge; the first time, make that copy."""
-        copy = self.folder / "knowledge"
-        if not copy.exists():
-            shutil.copytree(KNOWLEDGE, copy)
-            await self.stop()
-            config = self.stage.config
-            paths = config.knowledge.model_copy(update={"paths": (copy,)})
-            self.stage.config = config.model_copy(update={"knowledge": paths})
-            self.stage.library = self._knowledge.library.copy(self.folder / "data" / "knowledge")
-            await self.start()
-        text = (copy / file).read_text("utf-8")
-        assert old in text, f"{file} does not hold {old!r}"
-        (copy / file).write_text(text.replace(old, new), "utf-8")
-
-
-def _as_bot(actor: Any) -> Any:
-    return replace(actor, is_bot=True) if actor.id in BOTS else actor
 
 
 def plain(content: Content) -> str:

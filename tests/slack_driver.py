@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from adapters.slack import SlackAdapter, SlackSettings
@@ -150,11 +151,14 @@ class SlackDriver(StagedDriver):
         server = self.server
         if channel.startswith("dm-"):
             return [self._seen(m, server.dm_of(channel[3:])) for m in server.dms(channel[3:])]
-        return [
-            self._seen(m, channel)
-            for m in server.messages(channel, thread)
-            if m.get("subtype") != "tombstone"
-        ]
+        found: list[Seen] = []
+        for message in server.messages(channel, thread):
+            seen = self._seen(message, channel)
+            if message.get("files") and seen.by_bot and not readable(message) and found:
+                found[-1] = replace(found[-1], text=f"{found[-1].text} {seen.text}")  # a reply's file follows it
+            elif message.get("subtype") != "tombstone":
+                found.append(seen)
+        return found
 
     def _seen(self, message: Mapping[str, Any], channel: str) -> Seen:
         bot = message.get("user") == self.server.bot_user or "to" in message
