@@ -117,7 +117,7 @@ BENCHMARKS = (
     Benchmark(
         "triggers", "trigger_figures", "Triggers",
         "Wordings and ordinary questions of the report half (benchmarks/triggers.py); thresholds come from the other "
-        "half.",
+        "half. The aim for false alarms is for each trigger; the sum over all of them is shown beside it.",
         "Meaning from a small model: irony and rare idioms are missed, and a question about a refund is near a demand "
         "for one. A missed trigger is still a question that the confidence must pass.",
     ),
