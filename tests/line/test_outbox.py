@@ -624,3 +624,15 @@ async def test_the_end_waits_for_what_can_leave_and_not_for_what_cannot(tmp_path
         await line.outbox.drain(20)
         assert line.clock.now() - began < 3
         assert line.home.texts == ["0", "1", "2", "3"]
+
+
+@virtual
+async def test_the_end_waits_for_a_second_try_that_is_with_the_platform(tmp_path: Path) -> None:
+    line = Line(tmp_path, (Platform(seconds=3.0),))
+    line.home.will(Unavailable("once"))
+    async with line.up():
+        await line.promise(post("again"))
+        await line.passes(4)
+        assert len(line.home.calls) == 2
+        await line.outbox.drain(20)
+        assert line.states() == ["sent"]
