@@ -22,7 +22,7 @@ def identify(model: str) -> tuple[str, str]:
     """(name to show, content hash) of the configured model; a clear complaint when it is not there."""
     folder = export.model_folder(model)
     if folder is None:
-        if model.startswith(("/", ".", "~")) or Path(model).suffix:
+        if model.startswith(("/", ".", "~")):
             raise KnowledgeError(f"the embedding model {model} was not found: no such folder")
         return model, hashlib.sha256(model.encode()).hexdigest()[:16]
     if not (folder / "modules.json").exists():

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from knowledge import export, models
+from knowledge import export, models, precision
 from knowledge.embedder import Embedder
 from knowledge.engine import OnnxEngine
 from knowledge.passage import KnowledgeError
@@ -124,3 +124,27 @@ async def test_closing_cancels_what_waits():
 def test_a_folder_that_is_no_model_is_refused(tmp_path):
     with pytest.raises(KnowledgeError, match=r"no modules\.json"):
         models.identify(str(tmp_path))
+
+
+def test_a_hub_name_is_not_taken_for_a_folder():
+    name, content = models.identify("BAAI/bge-small-en-v1.5")
+
+    assert (name, len(content)) == ("BAAI/bge-small-en-v1.5", 16)
+
+
+def test_int8_is_chosen_by_what_it_costs_on_the_teams_own_texts(exported, tmp_path):
+    for name in ("about.json", "tokenizer.json", "fp32.onnx", "int8.onnx"):
+        (tmp_path / name).symlink_to(exported / name)
+    texts = [
+        f"How do I change setting {number} of the {thing}?"
+        for number in range(12)
+        for thing in ("app", "bill", "phone", "team", "plan", "card")
+    ]
+    full, small = OnnxEngine(tmp_path, "fp32"), OnnxEngine(tmp_path, "int8")
+
+    loss = precision.measure(small, full, texts)
+
+    assert precision.settle(tmp_path, small, texts) == ("int8" if loss.bearable else "fp32")
+    assert precision.settled(tmp_path) == ("int8" if loss.bearable else "fp32")
+    assert precision.measure(full, full, texts).agreement == 1.0
+    assert 0.0 < loss.drift < 0.1
