@@ -160,7 +160,7 @@ class Sender:
         """The files themselves, and one line for each that could not be copied."""
         uploads: list[discord.File] = []
         lines: list[str] = []
-        left = UPLOAD
+        left = min(UPLOAD, self._settings.file_bytes_max)
         for file in files:
             try:
                 data = b"".join([chunk async for chunk in self._files.fetch(self._http, file, left)])

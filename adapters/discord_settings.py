@@ -57,6 +57,7 @@ class DiscordSettings:
     sharded: bool = False
     message_content: bool = True
     solved_tag: str = ""
+    file_bytes_max: int = 10 * 1024 * 1024  # what a bot may upload to an unboosted server
     timing: Timing = Timing()
     words: Words = Words()
 

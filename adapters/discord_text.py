@@ -129,6 +129,8 @@ def mention(span: Span) -> str:
     """The one ping there is: a role from the configuration, or `user:<id>`."""
     kind, _, ident = (span.mention or "").rpartition(":")
     digits = re.sub(r"\D", "", ident)
+    if not digits:  # a name instead of an id: shown, and nobody is called
+        return escape(span.text)
     return f"<@{digits}>" if kind == "user" else f"<@&{digits}>"
 
 

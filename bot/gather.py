@@ -29,6 +29,7 @@ from knowledge.tokens import split_questions
 log = structlog.get_logger("gather")
 
 QUESTIONS_MAX = 3
+LONG = 8000  # characters that triggers are looked for in
 
 
 class Helper(Protocol):
@@ -131,6 +132,11 @@ class Gatherer:
             replace(e, similarity=fuzz.token_set_ratio(event.text.casefold(), e.subject.casefold()) / 100)
             for e in earlier
         )
+
+
+def ends_of(text: str) -> str:
+    """A very long text's beginning and end: there people say what they want, and nobody else has to wait for it."""
+    return text if len(text) <= LONG else f"{text[: LONG - LONG // 4]}\n{text[-LONG // 4 :]}"
 
 
 async def _absent() -> Signal | None:
