@@ -232,7 +232,7 @@ def _week(result: Result, say: Speaker) -> Iterator[Block]:
     yield from say.listed(
         say("told.week.by_category"), [f"{k or '-'}: {n}" for k, n in result.get("by_category", {}).items()]
     )
-    reasons = [f"{say.named('trigger', k)}: {n}" for k, n in result.get("by_trigger", {}).items()]
+    reasons = [f"{say.named('trigger.', k)}: {n}" for k, n in result.get("by_trigger", {}).items()]
     yield from say.listed(say("told.week.by_trigger"), reasons)
 
 
