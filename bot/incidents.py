@@ -24,12 +24,13 @@ LIKENESS_SAME = 0.6  # cosine of two questions that ask the same; docs/handoff.m
 QUESTIONS_KEPT = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     at: float
     customer: str
     question: str
     vector: np.ndarray
+    told: bool = False  # the desk has heard of the burst that it belongs to
 
 
 class Incidents:
@@ -39,7 +40,6 @@ class Incidents:
         self._storage, self._library, self._clock = storage, library, clock
         self._similar, self._seconds = similar, minutes * 60
         self._asked: deque[Asked] = deque(maxlen=QUESTIONS_KEPT)
-        self._told_until = 0.0
         self._open: dict[str, Any] | None = None
         self._put: Callable[[ChoreDone, str], Awaitable[None]] | None = None
 
@@ -66,7 +66,7 @@ class Incidents:
         self._open = json.loads(await self._storage.get("incident") or "{}")
 
     async def watch(self, case: Case, question: str, conversation: str) -> None:
-        """Count a question that could not be answered; tell the desk when enough people ask alike."""
+        """Count a question that could not be answered; tell the desk once when enough people ask alike."""
         now = self._clock.now()
         vector = (await self._library.embed([question]))[0]
         while self._asked and self._asked[0].at < now - self._seconds:
@@ -74,9 +74,13 @@ class Incidents:
         self._asked.append(Asked(now, case.customer.id, question, vector))
         alike = [a for a in self._asked if float(a.vector @ vector) >= LIKENESS_SAME]
         people = {a.customer for a in alike}
-        if len(people) < self._similar or now < self._told_until or self._put is None:
+        told = any(a.told for a in alike)
+        if self._put is None or not (told or len(people) >= self._similar):
             return
-        self._told_until = now + self._seconds
+        for one in alike:
+            one.told = True
+        if told:
+            return
         examples = list(dict.fromkeys(a.question for a in alike))[-3:]
         event = ChoreDone(
             keys=(f"incident-suspected:{case.id}:{now:.0f}",), place=case.place, actor=None, occurred_at=now,
