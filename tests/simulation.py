@@ -13,7 +13,7 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ class Options:
     careless: bool = False
     blind_resend: bool = False
     power_cuts: float = 0.15
+    cut_at: int | None = None  # the power goes at this statement, for certain
 
 
 @dataclass
@@ -258,13 +259,16 @@ class World:
         agents = [Agent(self, name) for name in ("dana", "kim", "lee")[: self.options.agents]]
         return [*customers, *agents, Stranger(self, "mallory")]
 
+    def jobs(self) -> list[Coroutine[Any, Any, None]]:
+        """What goes on at the same time."""
+        return [*(p.live(self.options.acts) for p in self.people()), self.trouble()]
+
     async def play(self) -> Story:
         self.own.add(asyncio.current_task())  # type: ignore[arg-type]
         self.start()
-        jobs = [self.task(p.live(self.options.acts)) for p in self.people()]
-        jobs.append(self.task(self.trouble()))
+        self.disk.power.left = self.options.cut_at
         try:
-            await asyncio.gather(*jobs)
+            await asyncio.gather(*(self.task(job) for job in self.jobs()))
             await self.settle(SETTLE_SECONDS)
             await asyncio.sleep(QUIET_SECONDS)
             await self.settle(SETTLE_SECONDS)
