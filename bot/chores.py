@@ -120,8 +120,8 @@ class Chores:
     async def _rollback(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:
         try:
             info = await self._reloader.rollback(by=str(args.get("by_name") or args.get("by") or row.case_id))
-        except KnowledgeError:
-            return False, {"problem": "no_earlier"}
+        except KnowledgeError as error:
+            return False, {"problem": "no_earlier", "complaints": [str(c) for c in error.complaints]}
         return True, {"snapshot": info.id, "topics": info.topics, "passages": info.passages}
 
     async def _search(self, args: Mapping[str, Any], row: Row) -> tuple[bool, Result]:

@@ -24,7 +24,8 @@ class Complaint:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.message}"
+        where = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{where}: {self.message}" if where else self.message
 
 
 class KnowledgeError(Exception):
@@ -32,7 +33,7 @@ class KnowledgeError(Exception):
 
     def __init__(self, complaints: Sequence[Complaint] | str) -> None:
         if isinstance(complaints, str):
-            complaints = [Complaint("knowledge", 0, complaints)]
+            complaints = [Complaint("", 0, complaints)]
         self.complaints: tuple[Complaint, ...] = tuple(complaints)
         super().__init__("\n".join(str(one) for one in self.complaints))
 

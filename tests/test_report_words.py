@@ -65,7 +65,7 @@ CASES: dict[str, tuple[str, Mapping[str, Any], str]] = {
     "reload, failed": ("reload", {**RELOAD, "activated": False, "failed_golden": FAILED}, "should be answered from currency; first comes no answer"),
     "reload, broken": ("reload", {"problem": "knowledge", "complaints": ["a.md:3: no title"]}, "a.md:3: no title"),
     "rollback": ("rollback", {"snapshot": "a1", "topics": 9, "passages": 10}, "The knowledge from before is in use again"),
-    "rollback, none": ("rollback", {"problem": "no_earlier"}, "There is no earlier knowledge"),
+    "rollback, none": ("rollback", {"problem": "no_earlier", "complaints": ["there is no earlier snapshot"]}, "Going back is not possible"),
     "search": ("search", SEARCH, "It would not be answered: 40% sure, and answers start at 89%."),
     "search, hit": ("search", SEARCH, "40% · Refund policy (refunds, in refunds.md)"),
     "search, sure": ("search", {**SEARCH, "confidence": 0.95}, "It would be answered: 95% sure"),

@@ -1,0 +1,102 @@
+"""What commands do, on the whole process: their effect at once, over a restart, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.security.scene import Desk
+from tests.stage import Knowledge
+
+ASK = "How do I reset my password?"
+TEXT = "The link works once and for 60 minutes."
+
+
+@pytest.fixture
+async def desk(knowledge: Knowledge, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with Desk(knowledge, tmp_path) as made:
+        yield made
+
+
+def answered(desk: Desk, thread: str) -> bool:
+    return any(TEXT in seen.text for seen in desk.shown() if seen.thread == thread)
+
+
+async def test_the_launch_mode_counts_from_the_next_message_on_and_after_a_restart(desk: Desk) -> None:
+    assert answered(desk, await desk.says("ana", ASK))
+
+    await desk.runs("dana", "/firstline mode shadow")
+    assert "The launch mode is shadow" in desk.driver.whispers("dana")[-1].text
+    assert not answered(desk, await desk.says("ben", ASK))
+
+    await desk.driver.restart()
+    assert desk.app.status()["launch_mode"] == "shadow"
+    assert not answered(desk, await desk.says("chloe", ASK))
+
+    await desk.runs("dana", "/firstline mode configured")
+    assert answered(desk, await desk.says("chloe", ASK))
+    assert desk.app.status()["launch_mode"] == "answer"
+
+
+async def test_a_mode_that_does_not_exist_changes_nothing(desk: Desk) -> None:
+    await desk.runs("dana", "/firstline mode loud")
+
+    assert "There is no mode “loud”." in desk.driver.whispers("dana")[-1].text
+    assert desk.app.status()["launch_mode"] == "answer"
+
+
+async def test_only_admins_set_the_mode(desk: Desk) -> None:
+    await desk.runs("kim", "/firstline mode off")
+
+    assert "Only admins can do that." in desk.driver.whispers("kim")[-1].text
+    assert answered(desk, await desk.says("ana", ASK))
+
+
+async def test_why_explains_a_ticket_and_an_answer_in_words(desk: Desk) -> None:
+    await desk.says("ana", ASK)
+    await desk.says("ben", "I want to talk to a human")
+    (receipt,) = await desk.rows("SELECT key FROM records WHERE kind = 'receipt'")
+
+    await desk.runs("dana", "/firstline why T-1")
+    ticket = desk.driver.whispers("dana")[-1].text
+    await desk.runs("dana", f"/firstline why {receipt['key']}")
+    answer = desk.driver.whispers("dana")[-1].text
+    await desk.runs("dana", "/firstline why T-99")
+
+    assert "handed over to a person: trigger human" in ticket
+    assert "account/password-reset.md" in answer
+    assert "There is no T-99." in desk.driver.whispers("dana")[-1].text
+
+
+async def test_an_incident_that_is_not_open_cannot_be_closed(desk: Desk) -> None:
+    await desk.runs("dana", "/firstline incident close it works")
+
+    assert "No incident is open." in desk.driver.whispers("dana")[-1].text
+
+
+async def test_what_stands_in_the_way_of_going_back_is_told(desk: Desk) -> None:
+    """Nothing that can be read was in use before."""
+    await desk.driver.change_knowledge("account/password-reset.md", "60 minutes", "30 minutes")
+    pointer = desk.app.library._pointer
+    pointer._write(pointer.history()[:1])
+
+    await desk.runs("dana", "/firstline rollback")
+
+    said = desk.driver.whispers("dana")[-1].text
+    assert "Going back is not possible" in said
+    assert "there is no earlier snapshot to go back to" in said
+    assert answered(desk, await desk.says("ana", ASK))
+
+
+async def test_whoever_asks_reads_what_is_stored_in_words(desk: Desk) -> None:
+    await desk.says("ana", "I want to talk to a human")
+
+    await desk.runs("ana", "/firstline my-data")
+    stored = desk.driver.whispers("ana")[-1].text
+    await desk.runs("ana", "/firstline my-data erase")
+
+    assert "Stored about you" in stored
+    assert "T-1: I want to talk to a human" in stored
+    assert "Everything about you is erased" in desk.driver.whispers("ana")[-1].text
