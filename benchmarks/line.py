@@ -34,6 +34,7 @@ from knowledge.evaluate import read_labelled
 from knowledge.library import Library
 
 CONCURRENT = 64
+ANSWER_SECONDS = 120.0  # a question that gets no answer fails the run
 COLD = """
 import time; began = time.perf_counter()
 import asyncio, json, sys
@@ -92,7 +93,8 @@ async def one(app: App, adapter: NullAdapter, number: int, text: str) -> float:
     posted = adapter.posted(str(number))
     started = time.perf_counter()
     await app.engine.receive(question(number, text))
-    return await posted - started
+    async with asyncio.timeout(ANSWER_SECONDS):
+        return await posted - started
 
 
 Times = dict[str, list[float]]

@@ -27,10 +27,11 @@ CUSTOMER = Actor("playground", "bench", "ana", "Ana")
 
 
 def question(number: int, text: str) -> MessageReceived:
-    """A question in a thread of its own."""
+    """A question in a thread of its own, by a person of its own: nobody floods."""
     place = Place("playground", "bench", "help", str(number))
+    person = Actor("playground", "bench", f"ana{number}", "Ana")
     return MessageReceived(
-        keys=(f"bench:{number}",), place=place, actor=CUSTOMER, occurred_at=time.time(), ref=MsgRef(place, str(number)),
+        keys=(f"bench:{number}",), place=place, actor=person, occurred_at=time.time(), ref=MsgRef(place, str(number)),
         text=text, mentions_bot=True, is_root=True,
     )  # fmt: skip
 
