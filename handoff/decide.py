@@ -200,9 +200,10 @@ def _delivery_failed(t: Turn, event: DeliveryFailed) -> Decision:
             values = {"name": t.case.customer.name, "reason": reason, "detail": event.reason[:200]}
             t.staff(Line("staff.undelivered_answer", values), to=desk)
         return t.done("delivery_failed", f"an answer could not be delivered: {event.kind}")
-    if event.anchor.startswith(f"{ticket.id}/out/") and ticket.state == TicketState.PENDING:
-        t.move("undo", waiting_since=t.now)
-    t.edit(failures=(*ticket.failures[-4:], f"{reason}: {event.reason[:200]}"))
+    head, _, n = event.anchor.rpartition("/")
+    if head == f"{ticket.id}/out" and n.isdigit():
+        relay.undelivered(t, int(n))
+    t.edit(failures=(*t.ticket.failures[-4:], f"{reason}: {event.reason[:200]}"))
     t.staff(Line("staff.undelivered", {"reason": reason, "detail": event.reason[:200]}))
     if t.case.origin is not None and ticket.is_open:
         t.add(Mark(t.case.origin, "warning"))

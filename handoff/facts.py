@@ -229,7 +229,7 @@ class InThread(Fact):
     unsupported: str = ""
 
 
-PreviewState = Literal["waiting", "sent", "undone", "edited", "deleted"]
+PreviewState = Literal["waiting", "sent", "undone", "edited", "deleted", "failed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,8 +221,21 @@ def window_closed(t: Turn, n: int) -> Decision:
     line = next((s for s in reversed(t.case.said) if s.who == "agent"), None)
     if line is None or line.deleted or line.edited or t.case.counters.get("reply", 0) != n:
         return t.ignore("that reply is no longer the newest")
+    if f"failed/{n}" in t.case.counters:
+        return t.ignore("that reply could not be delivered")
     t.add(Update(f"{t.ticket.id}/preview/{n}", replace(preview(t, n, line.text, "sent"), name=line.name)))
     return t.done("timer", f"reply {n} is with the customer")
+
+
+def undelivered(t: Turn, n: int) -> None:
+    """A reply could not be delivered: the clocks run as before, and nobody is told that the customer has it."""
+    newest = t.case.counters.get("reply", 0) == n
+    take_reply_back(t, t.case.counters.get("sent", 0) / 1000 if newest else 0.0)
+    t.change(counters={**t.case.counters, f"failed/{n}": 1})
+    line = next((s for s in reversed(t.case.said) if s.who == "agent"), None)
+    if newest and line is not None and not line.deleted:
+        failed = replace(preview(t, n, line.text, "failed"), name=line.name, files=line.files)
+        t.add(Update(f"{t.ticket.id}/preview/{n}", failed))
 
 
 def take_reply_back(t: Turn, sent: float) -> None:
