@@ -195,6 +195,7 @@ class App:
                 group.create_task(self.outbox.run(stop_core), name="outbox")
                 group.create_task(self.engine.run(stop_core), name="engine")
                 group.create_task(self._housekeeping(stop_core), name="housekeeping")
+                group.create_task(self.library.warm(), name="warm")
                 keepers = [
                     group.create_task(supervise(a, self.engine, stop_ingress), name=a.name)
                     for a in self.adapters.values()

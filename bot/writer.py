@@ -250,7 +250,13 @@ def connect(path: Path) -> sqlite3.Connection:
         raise StorageError(
             f"{path}: cannot be opened ({error}). Is the folder writable, the disk not full?"
         ) from error
-    for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=FAST", "busy_timeout=5000", "journal_size_limit=67108864"):
+    for pragma in (
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=FAST",
+        "busy_timeout=5000",
+        "journal_size_limit=67108864",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     connection.row_factory = sqlite3.Row
     db = sqlite_utils.Database(connection, use_counts_table=False)

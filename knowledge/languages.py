@@ -47,13 +47,17 @@ class Languages:
         plain = plainly(text)
         if plain:
             return plain
-        async with self._lock:
-            if self._detector is None:
-                self._detector = await asyncio.to_thread(self._load)
+        await self.warm()
         ranked = self._detector.compute_language_confidence_values(text)
         if len(ranked) > 1 and ranked[0].value - ranked[1].value < CLEAR:
             return default
         return str(ranked[0].language.iso_code_639_1.name).lower()
+
+    async def warm(self) -> None:
+        """Have the detector's models loaded; whoever starts a process calls it before anybody waits."""
+        async with self._lock:
+            if self._detector is None:
+                self._detector = await asyncio.to_thread(self._load)
 
     def _load(self) -> Any:
         from lingua import IsoCode639_1, Language, LanguageDetectorBuilder

@@ -182,6 +182,11 @@ class Library:
         topics = self._current.snapshot.topics if self._current else ()
         return next((topic.body for topic in topics if topic.id == topic_id), "")
 
+    async def warm(self) -> None:
+        """Load what only some questions need, before one of them waits for it."""
+        if self._current and len(self._current.snapshot.info.languages) > 1:
+            await self._languages.warm()
+
     @property
     def boundaries(self) -> Mapping[str, tuple[str, ...]]:
         """Topic -> its own `escalate_when` lines, in the snapshot in use."""
