@@ -155,7 +155,9 @@ class SlackDriver(StagedDriver):
         for message in server.messages(channel, thread):
             seen = self._seen(message, channel)
             if message.get("files") and seen.by_bot and not readable(message) and found:
-                found[-1] = replace(found[-1], text=f"{found[-1].text} {seen.text}")  # a reply's file follows it
+                found[-1] = replace(
+                    found[-1], text=f"{found[-1].text} {seen.text}"
+                )  # a reply's file follows it
             elif message.get("subtype") != "tombstone":
                 found.append(seen)
         return found
