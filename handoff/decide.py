@@ -32,13 +32,14 @@ from handoff import claim, commands, feedback, listening, press, relay, resolve,
 from handoff import conversation as talk
 from handoff.facts import HomeView, Line
 from handoff.listening import concerns, wants_search, wants_signals
-from handoff.model import Case, Decision, Home, Known, Mark, Phase, Said, TicketState
+from handoff.model import Case, Decision, Home, Known, Mark, Phase, Said, Ticket, TicketState
 from handoff.policy import Policy, is_staff, same_person
 from handoff.turn import REMEMBERED, Turn
 
 __all__ = ["concerns", "decide", "wants_search", "wants_signals"]
 
 QUESTIONS_KEPT, NEAREST_KEPT = 20, 3
+LATE_ANSWER_SECONDS = 14 * 86400.0
 HELPFUL_EMOJI = frozenset(("+1", "thumbsup", "👍", "white_check_mark", "✅", "heart", "❤️"))
 UNHELPFUL_EMOJI = frozenset(("-1", "thumbsdown", "👎"))
 
@@ -114,7 +115,7 @@ def _customer(t: Turn, event: MessageReceived) -> Decision:
         t.whisper("customer.redacted", kinds=", ".join(t.known.redacted))
     if ticket is not None and ticket.is_open:
         return relay.customer_wrote(t, event, lines)
-    if ticket is not None and ticket.state == TicketState.SOLVED:
+    if ticket is not None and (ticket.state == TicketState.SOLVED or _late_answer(ticket, t.now)):
         return resolve.after_solved(t, event, lines)
     if ticket is not None and t.case.phase in (Phase.HUMAN, Phase.DESK, Phase.MUTED):
         t.change(phase=Phase.BOT, bot_turns=0, clarified=False, questions=t.case.questions[-1:], tried=())
@@ -123,6 +124,12 @@ def _customer(t: Turn, event: MessageReceived) -> Decision:
             t.whisper("customer.person_here", buttons=(("person", t.case.id),))
         return t.ignore("a person is helping here")
     return talk.bot_turn(t, event, text)
+
+
+def _late_answer(ticket: Ticket, now: float) -> bool:
+    """It was closed because the customer did not answer, and here is the answer."""
+    late = ticket.state == TicketState.CLOSED and ticket.resolution_type == "no_reply"
+    return late and now - (ticket.closed_at or 0.0) <= LATE_ANSWER_SECONDS
 
 
 def _remember(t: Turn, event: MessageReceived, who: str) -> tuple[Said, ...]:

@@ -15,7 +15,7 @@ from adapters.port import (
     ReactionChanged,
 )
 from handoff import collect
-from handoff.model import Case, Phase
+from handoff.model import Case, Phase, TicketState
 from handoff.policy import Policy, is_staff, same_person
 
 QUESTION_CHARACTERS = 1500
@@ -138,7 +138,8 @@ def _question(case: Case, event: MessageReceived, now: float) -> str:
     if not here(case, event) or (case.ticket is not None and case.ticket.is_open):
         return ""
     speaks = same_person(event.actor, case.customer) or (event.mentions_bot and not is_staff(event.actor))
-    if not speaks or case.phase == Phase.HUMAN or now < case.muted_until:
+    closed = case.ticket is not None and case.ticket.state == TicketState.CLOSED  # then it is a new question
+    if not speaks or (case.phase == Phase.HUMAN and not closed) or now < case.muted_until:
         return ""
     said = plain(event.text)
     if said in HELLO or said in THANKS:
