@@ -19,7 +19,7 @@ from handoff.model import Case, Phase, TicketState
 from handoff.policy import Policy, is_staff, same_person
 
 QUESTION_CHARACTERS = 1500
-FOLLOW_UP_CHARACTERS = 80
+FOLLOW_UP_CHARACTERS, FOLLOW_UP_WORDS = 80, 4
 DIGITS = 8
 _FOLLOW_UP = re.compile(
     r"(?:and|or|but|also|what about|how about|und|oder|aber|was ist mit|wie ist es mit)\b", re.IGNORECASE
@@ -148,9 +148,15 @@ def _question(case: Case, event: MessageReceived, now: float) -> str:
         return event.text if event.text.rstrip().endswith("?") and not collect.word(event.text) else ""
     if case.phase == Phase.CLARIFYING and case.pending_question:
         return f"{case.pending_question} {event.text}"
-    if case.questions and len(event.text) <= FOLLOW_UP_CHARACTERS and _FOLLOW_UP.match(event.text.strip()):
+    if case.questions and _leans_on_the_last(event.text.strip()):
         return f"{case.questions[-1]} {event.text}"
     return _with_title(event)
+
+
+def _leans_on_the_last(text: str) -> bool:
+    """ "and Solo?" means nothing alone; "and how do I cancel my subscription?" is a question of its own."""
+    start = _FOLLOW_UP.match(text) if len(text) <= FOLLOW_UP_CHARACTERS else None
+    return start is not None and len(text[start.end() :].split()) <= FOLLOW_UP_WORDS
 
 
 def _with_title(event: MessageReceived) -> str:
