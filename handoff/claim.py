@@ -104,7 +104,8 @@ def transfer(t: Turn, to: str) -> Decision:
     t.take_over()
     t.add(Cancel("on_call"))
     t.staff(Line("staff.transferred", {"name": t.actor.name or t.actor.id, "to": agent.name}))
-    t.notify(Line("customer.joined", {"ticket": t.ticket.id, "name": t.public(agent.name)}))
+    # Only the colleague's id is known here, and that is nothing for a customer to read.
+    t.notify(Line("customer.joined", {"ticket": t.ticket.id, "name": t.policy.public_name}))
     return t.done("transfer", f"{t.ticket.id} goes to {agent.name}")
 
 
