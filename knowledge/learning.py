@@ -14,7 +14,7 @@ from knowledge.head import Head, Matrix
 from knowledge.rehearsal import RELATED, Stage, bare_texts, rehearse, rehearse_labelled, script
 
 Progress = Callable[[str, int, int], None]
-QUESTIONS_FOR_HEAD = 4  # examples of a topic from which the head can learn it
+QUESTIONS_FOR_HEAD = 4  # examples of a topic from which the head can learn it well
 HEAD_SHARE = 0.5  # of all topics: a head that knows only a few would pull everything to them
 
 
@@ -50,18 +50,20 @@ def learn(
 def _head(
     stage: Stage, background: Sequence[str], chat: Vectors, report: Callable[[int, int], None] | None
 ) -> tuple[Head | None, dict[str, Matrix], dict[str, Matrix]]:
-    """The head, and its out-of-fold rows for the examples and for the chat, by text."""
-    rich = {
-        number
+    """The head, and its out-of-fold rows for the examples and for the chat, by text. Once there is one, it knows every
+    topic that has a question: one that it did not know would lose to all others, even for its own words."""
+    taught = {
+        number: len(topic.questions)
         for number, topic in enumerate(stage.topics)
-        if topic.kind != "document" and len(topic.questions) >= QUESTIONS_FOR_HEAD
+        if topic.kind != "document" and topic.questions
     }
-    if len(rich) < max(2, HEAD_SHARE * len(stage.topics)):
+    rich = sum(questions >= QUESTIONS_FOR_HEAD for questions in taught.values())
+    if rich < max(2, HEAD_SHARE * len(stage.topics)):
         return None, {}, {}
     rows, topics = [], []
     for at, key in enumerate(stage.keys):
         topic = stage.passages[key.passage].topic
-        if topic in rich and key.field in ("question", "title"):
+        if topic in taught and key.field in ("question", "title"):
             rows.append(at)
             topics.append(topic)
     texts = [stage.keys[at].text for at in rows]
