@@ -24,7 +24,7 @@ def safe(character: str) -> bool:
 
 
 def span_words(span: Span) -> str:
-    if span.mention:
+    if span.mention and not span.mention.startswith("channel:"):
         return f"@{span.text or span.mention}"
     if span.url and urlsplit(span.url).scheme in ("http", "https", "mailto") and span.url != span.text:
         return f"{span.text} ({span.url})"

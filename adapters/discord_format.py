@@ -81,9 +81,15 @@ def speaker(name: str, role: str) -> str:
     return f"**{escape(clip(name.replace(chr(10), ' '), 80))}** ({escape(role)}): " if name else ""
 
 
+def _pings(content: Content) -> list[str]:
+    """Whom this message calls."""
+    named = [mention(span) for block in content.body for item in block.items for span in item if span.mention]
+    return [name for name in named if name.startswith("<@")]
+
+
 def allowed_mentions(content: Content) -> Payload:
     """Nobody is pinged but the ids that the configuration named in `Span.mention`."""
-    named = [mention(span) for block in content.body for item in block.items for span in item if span.mention]
+    named = _pings(content)
     roles = sorted({name[3:-1] for name in named if name.startswith("<@&")})
     users = sorted({name[2:-1] for name in named if not name.startswith("<@&")})
     listed = {key: ids for key, ids in (("roles", roles), ("users", users)) if ids}
@@ -198,7 +204,7 @@ def _card(content: Content, prefix: str) -> list[Payload]:
         embed["description"] = texts[0]
     if fields:
         embed["fields"] = fields
-    pings = [mention(s) for block in content.body for item in block.items for s in item if s.mention]
+    pings = _pings(content)
     top: Payload = {"embeds": [embed]}
     if prefix or pings:
         # A mention inside an embed notifies nobody.

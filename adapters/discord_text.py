@@ -126,8 +126,10 @@ def link(span: Span) -> str:
 
 
 def mention(span: Span) -> str:
-    """The one ping there is: a role from the configuration, or `user:<id>`."""
+    """The one ping there is: a role from the configuration, or `user:<id>`; and `channel:<id>`, which calls nobody."""
     kind, _, ident = (span.mention or "").rpartition(":")
+    if kind == "channel":
+        return f"<#{ident}>" if ident.isascii() and ident.isdigit() else escape(span.text)
     digits = re.sub(r"\D", "", ident)
     if not digits:  # a name instead of an id: shown, and nobody is called
         return escape(span.text)

@@ -114,8 +114,9 @@ def block_view(block: Block) -> Json:
 
 
 def span_view(span: Span) -> Json:
-    text = f"@{span.text or span.mention}" if span.mention else span.text
-    return {"text": text, "style": sorted(span.style), "url": safe_url(span.url), "ping": bool(span.mention)}
+    ping = bool(span.mention) and not str(span.mention).startswith("channel:")
+    text = f"@{span.text or span.mention}" if ping else span.text
+    return {"text": text, "style": sorted(span.style), "url": safe_url(span.url), "ping": ping}
 
 
 def safe_url(url: str | None) -> str | None:

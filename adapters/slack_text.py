@@ -58,8 +58,9 @@ def mrkdwn(text: str) -> Json:
 
 
 def span_mrkdwn(span: Span) -> str:
-    if span.mention is not None and MENTIONABLE.match(span.mention):
-        return f"<{MENTION_SIGNS.get(span.mention[0], '@')}{span.mention}>"
+    named = (span.mention or "").removeprefix("channel:")
+    if MENTIONABLE.match(named):
+        return f"<{MENTION_SIGNS.get(named[0], '@')}{named}>"
     if span.url is not None and SAFE_URL.match(span.url):
         label = escape(" ".join(span.text.replace("|", " ").split())) or escape(span.url)
         return f"<{escape(span.url)}|{label}>"

@@ -54,7 +54,9 @@ def configured(config: Path | None, knowledge_dir: Path | None = None) -> Config
 def demo(
     config: ConfigFile = None,
     knowledge_dir: KnowledgeDir = None,
-    port: Annotated[int | None, typer.Option(help="Port of the page; default: the configured one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of the page; default: the configured one.")
+    ] = None,
 ) -> int:
     """A local page with a customer's channel, the staff channel and the why of every decision. No account needed."""
     from bot.demo import serve
@@ -95,7 +97,12 @@ def run(config: ConfigFile = None) -> int:
 
 @typer_app.command("eval")
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="CSV with question,expected[,decision], or YAML cases.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, help="CSV with question,expected[,decision], or YAML cases."
+        ),
+    ],
     config: ConfigFile = None,
     knowledge_dir: KnowledgeDir = None,
     expected_column: Annotated[
@@ -124,7 +131,8 @@ def calibrate(
         typer.Option(min=0.001, max=0.5, help="Share of wrong answers that is acceptable: 0.05 is 5 %."),
     ] = None,
     transcripts: Annotated[
-        Path | None, typer.Option(help="Labelled questions to calibrate on as well.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Labelled questions to calibrate on as well."),
     ] = None,
     apply: Annotated[bool, typer.Option(help="Use the new thresholds from now on.")] = False,
     json: Json = False,

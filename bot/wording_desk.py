@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from adapters.port import Block, Content, Span
@@ -12,6 +13,7 @@ from handoff.model import Said, Ticket, TicketState
 
 TITLE_CHARACTERS = 150
 FIELD_CHARACTERS = 300
+CHANNEL = re.compile(r"[\w-]{1,80}")
 ROWS_MAX = 12
 
 Pair = tuple[tuple[Span, ...], tuple[Span, ...]]
@@ -123,12 +125,19 @@ def _pairs(fact: facts.Card, language: str, texts: Texts) -> Iterator[Pair]:
         yield pair("first_due", texts.clock(ticket.first_response_due, language))
     if ticket.is_open and ticket.resolution_due is not None:
         yield pair("resolution_due", texts.clock(ticket.resolution_due, language))
-    if fact.where:
-        yield pair("where", fact.where)
+    yield (Span(texts.get("card.where", language)),), (_where(fact.where, language, texts),)
     for key, value in (*ticket.fields.items(), *ticket.private_fields.items()):
         yield _pair(fact.labels.get(key, key), value)
     if ticket.tags:
         yield pair("tags", ", ".join(ticket.tags))
+
+
+def _where(channel: str, language: str, texts: Texts) -> Span:
+    """The channel by its name, where the reader's platform knows it; never a word that could be anything else."""
+    if not channel:
+        return Span(texts.get("card.direct", language))
+    named = f"channel:{channel}" if CHANNEL.fullmatch(channel) else None
+    return Span(short(f"#{channel}", FIELD_CHARACTERS), mention=named)
 
 
 def _pair(label: str, value: str) -> Pair:

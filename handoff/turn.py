@@ -222,7 +222,7 @@ class Turn:
         return Card(
             ticket,
             self.case.customer,
-            self.case.place.channel,
+            "" if self.case.place.kind == "dm" else self.case.place.channel,
             tickets.buttons(ticket),
             {n: policy.fields[n].label for n in names if n in policy.fields},
             policy.category(ticket.category).title or ticket.category,

@@ -9,8 +9,10 @@ import pytest
 
 from adapters import discord_format, slack_format
 from adapters.console_format import block_lines
+from adapters.port import Block, Content
 from bot.texts import LANGUAGES, catalogue, load_texts
 from bot.wording import word
+from bot.wording_desk import _where
 from bot.wording_reports import _WORDS
 from handoff.facts import Report
 from handoff.policy import COMMANDS
@@ -154,3 +156,18 @@ def test_the_desk_reads_results_in_its_own_language_and_customers_theirs() -> No
     mine = word(Report("my-data", ok=True, result=MINE), german_case, english_desk)
     assert "Ready" in repr(status)
     assert "Über Sie gespeichert" in repr(mine)
+
+
+def test_a_channel_is_named_by_the_platform_that_knows_it_and_calls_nobody() -> None:
+    def shown(channel: str) -> Content:
+        return Content((Block("para", ((_where(channel, "en", TEXTS),),)),))
+
+    discord = discord_format.render(shown("123456"))[0]
+    assert "<#C0123>" in repr(slack_format.render(shown("C0123"))[0])
+    assert "<#123456>" in repr(discord)
+    assert discord["allowed_mentions"] == {"parse": [], "replied_user": False}
+    assert "<#" not in repr(discord_format.render(shown("C0123"))[0])
+    assert "<#" not in repr(slack_format.render(shown("123456"))[0])
+    assert "".join(block_lines(shown("help").body[0])) == "#help"
+    assert "".join(block_lines(shown("").body[0])) == "a direct message"
+    assert _where("<!channel> help", "en", TEXTS).mention is None

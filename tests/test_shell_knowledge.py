@@ -127,11 +127,16 @@ def test_a_share_that_is_none_is_wrong_usage(run, share: str) -> None:
     assert run("calibrate", "--max-wrong", share)[0] == 2
 
 
-def test_labels_that_cannot_be_read_name_their_file(run) -> None:
-    code, _, err = run("calibrate", "--transcripts", "none.csv")
+@pytest.mark.parametrize(
+    "words",
+    [("calibrate", "--transcripts", "none.csv"), ("eval", "none.csv"), ("demo", "--port", "99999")],
+    ids=" ".join,
+)
+def test_a_file_or_port_that_cannot_be_is_told_before_any_work(run, words: tuple[str, ...]) -> None:
+    code, _, err = run(*words)
 
-    assert code == 1
-    assert "none.csv" in err
+    assert code == 2
+    assert words[-2].strip("-") in err or words[-1] in err
 
 
 def test_the_picture_shows_the_accepted_share_and_how_far_answers_go() -> None:
