@@ -255,8 +255,10 @@ def take_reply_back(t: Turn, sent: float) -> None:
 def canned(t: Turn, rest: str, order: MessageReceived | None = None) -> Decision:
     """`!canned name slot=value …`: the team's own wording, sent like any reply."""
     name, _, given = rest.strip().partition(" ")
+    if not t.policy.canned:
+        return t.no("refused.none_canned", "no canned replies are configured", verb="reply")
     if name not in t.policy.canned:
-        names = ", ".join(sorted(t.policy.canned)) or "-"
+        names = ", ".join(sorted(t.policy.canned))
         return t.no(
             "refused.no_canned", f"no canned reply {name!r}", verb="reply", order=name or "-", names=names
         )
