@@ -80,7 +80,8 @@ export class Feed {
       return;
     }
     this.place(message);
-    if (!known && (near || message.author.id === this.seat.user)) this.reveal(message.id);
+    const mine = message.author.id === this.seat.user || message.private_to === this.seat.user; // said or asked for
+    if (!known && (near || mine)) this.reveal(message.id);
     if (!known && message.author.id !== this.seat.user) byId("said").textContent = gist(message);
     this.drawEmpty();
     this.markTarget();
