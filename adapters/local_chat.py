@@ -209,7 +209,9 @@ class LocalChat(ChatPeople):
             for m in self.room.in_place(mark.place.channel, mark.place.thread)
             if m.author and int(m.id) > int(mark.after or 0)
         ]
-        for message in missed[:limit]:
+        if mark.place.thread is None:  # what was said under a message that was missed was missed as well
+            missed += [reply for root in list(missed) for reply in self.room.replies(root.id) if reply.author]
+        for message in sorted(missed, key=lambda m: int(m.id))[:limit]:
             yield replace(self._received(message), catchup=True)
 
     async def actor(self, tenant: str, user: str) -> Actor:
