@@ -191,7 +191,11 @@ class Library:
     def boundaries(self) -> Mapping[str, tuple[str, ...]]:
         """Topic -> its own `escalate_when` lines, in the snapshot in use."""
         topics = self._current.snapshot.topics if self._current else ()
-        return {topic.id: topic.escalate_when for topic in topics if topic.escalate_when}
+        found: dict[str, tuple[str, ...]] = {}
+        for topic in topics:
+            if topic.escalate_when:  # a topic may exist in several languages, each with lines of its own
+                found[topic.id] = (*found.get(topic.id, ()), *topic.escalate_when)
+        return found
 
     @property
     def titles(self) -> Mapping[str, str]:
