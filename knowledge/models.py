@@ -9,6 +9,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from filelock import FileLock
+
 from knowledge import export, precision
 from knowledge.engine import Engine, OnnxEngine, ReferenceEngine
 from knowledge.passage import KnowledgeError
@@ -51,15 +53,19 @@ def load(model: str, model_hash: str, home: Path, *, threads: int, workers: int)
 
 
 def _export(model: str, place: Path) -> None:
-    """Export aside and rename into place, so that an interrupted export is no export."""
+    """Export aside and rename into place, so that an interrupted export is no export. Whoever comes second waits and
+    takes what the first has made."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".exporting-", dir=place.parent))
-    try:
-        export.export(model, aside)
-        if not place.exists():
+    with FileLock(str(place.parent / ".exporting.lock")):
+        if (place / "about.json").exists():
+            return
+        aside = Path(tempfile.mkdtemp(prefix=".exporting-", dir=place.parent))
+        try:
+            export.export(model, aside)
+            shutil.rmtree(place, ignore_errors=True)
             aside.rename(place)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _reference(model: str, threads: int) -> Engine:

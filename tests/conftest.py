@@ -12,11 +12,21 @@ from filelock import FileLock
 from tests.stage import Knowledge
 
 
+@pytest.fixture(scope="session", autouse=True)
+def models(pytestconfig: pytest.Config) -> Iterator[Path]:
+    """The model is exported once for all tests and runs: the first to need it does, the others find it."""
+    home = Path(pytestconfig.cache.mkdir("knowledge")) / "models"  # type: ignore[union-attr]
+    home.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRSTLINE_MODELS", str(home))
+        yield home
+
+
 @pytest.fixture(scope="session")
-def knowledge(pytestconfig: pytest.Config) -> Iterator[Knowledge]:
+def knowledge(pytestconfig: pytest.Config, models: Path) -> Iterator[Knowledge]:
     """The sample knowledge in use. The folder stays in pytest's cache: unchanged passages are not embedded again."""
     home = Path(pytestconfig.cache.mkdir("knowledge"))  # type: ignore[union-attr]
-    with FileLock(str(home / "building.lock")):
+    with FileLock(str(models / "building.lock")):
         made = asyncio.run(Knowledge.built(home))
     yield made
     made.library.close_for_good()

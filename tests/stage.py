@@ -120,7 +120,7 @@ class Knowledge:
 
     def __init__(self, library: SharedLibrary) -> None:
         self.library = library
-        self.signals = SharedSignals(library.embed)
+        self.signals = SharedSignals(library.embed, library._home / "triggers")
 
     @classmethod
     async def built(cls, home: Path) -> Knowledge:
