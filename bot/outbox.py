@@ -180,9 +180,10 @@ class Outbox:
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
-        except StorageError:
-            # The disk is full or gone. Nothing is lost: the row is still promised; whether it left is unknown.
-            log.exception("lane_waits_for_storage", lane=lane)
+        except Exception:
+            # The disk is full or gone, or something of ours is wrong. Nothing is lost: the row is still promised;
+            # whether it left is unknown. Other lanes go on.
+            log.exception("lane_waits", lane=lane)
             rows[0] = replace(
                 rows[0], state="ambiguous", not_before=self._clock.now() + STORAGE_RETRY_SECONDS
             )

@@ -154,7 +154,7 @@ def _question(case: Case, event: MessageReceived, now: float) -> str:
 
 
 def _leans_on_the_last(text: str) -> bool:
-    """ "and Solo?" means nothing alone; "and how do I cancel my subscription?" is a question of its own."""
+    """Whether it means nothing alone ("and Solo?"), unlike "and how do I cancel my subscription?"."""
     start = _FOLLOW_UP.match(text) if len(text) <= FOLLOW_UP_CHARACTERS else None
     return start is not None and len(text[start.end() :].split()) <= FOLLOW_UP_WORDS
 
