@@ -139,8 +139,9 @@ class Stage:
     """One app, its clock, its database; it can be stopped, started and told to fail deliveries."""
 
     def __init__(
-        self, config: Config, adapter: Callable[[], ChatAdapter], knowledge: Knowledge, clock: ManualClock
-    ) -> None:
+        self, config: Config, adapter: Callable[[], ChatAdapter | Sequence[ChatAdapter]], knowledge: Knowledge,
+        clock: ManualClock,
+    ) -> None:  # fmt: skip
         self.config, self.clock, self._adapter, self._knowledge = config, clock, adapter, knowledge
         self.library = knowledge.library
         self.refusals: list[Refusal] = []
@@ -151,8 +152,9 @@ class Stage:
         self._down, self._changed = asyncio.Event(), asyncio.Event()
 
     async def start(self) -> None:
-        adapter = self._adapter()
-        app = self.app = App(self.config, [adapter], clock=self.clock, library=self.library)
+        made = self._adapter()
+        adapters = made if isinstance(made, Sequence) else [made]
+        app = self.app = App(self.config, adapters, clock=self.clock, library=self.library)
         app.signals = self._knowledge.signals
         app.engine.observers.append(self._observe)
         app.engine.state = self._told(app.engine.state)  # type: ignore[method-assign]
@@ -162,8 +164,9 @@ class Stage:
         gatherer.known = watched(gatherer.known)
         app.storage._do = watched(app.storage._do)  # type: ignore[method-assign, assignment]
         app.outbox._chores = watched(app.outbox._chores)
-        adapter.deliver = watched(self._deliverer(adapter.deliver))  # type: ignore[method-assign]
-        adapter.reconcile = watched(adapter.reconcile)  # type: ignore[method-assign]
+        for adapter in adapters:
+            adapter.deliver = watched(self._deliverer(adapter.deliver))  # type: ignore[method-assign]
+            adapter.reconcile = watched(adapter.reconcile)  # type: ignore[method-assign]
         up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._down = asyncio.Event()
         self._life = asyncio.ensure_future(self._live(app, up))
