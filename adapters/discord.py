@@ -12,7 +12,7 @@ from typing import Any, Literal
 import discord
 
 from adapters.discord_check import check
-from adapters.discord_client import build_client, guild_facts, is_role
+from adapters.discord_client import build_client, guild_facts, is_role, stop_heartbeats
 from adapters.discord_commands import sync
 from adapters.discord_events import Intake
 from adapters.discord_files import Files, channel_of
@@ -203,6 +203,7 @@ class DiscordAdapter:
                 await client.close()
         except TimeoutError:  # a peer that never answers our goodbye
             await client.http.close()
+        stop_heartbeats(client)
         self._released.set()
 
     async def stop_ingress(self) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
 from typing import Any, Protocol
 
 import discord
+from discord.gateway import KeepAliveHandler
 
 from adapters.discord_http import RoutedHTTP
 from adapters.discord_people import GuildFacts
@@ -123,3 +125,11 @@ def is_role(client: discord.Client, settings: DiscordSettings, ident: str) -> bo
     if not guilds or not ident.isdigit():
         return None
     return any(guild.get_role(int(ident)) is not None for guild in guilds)
+
+
+def stop_heartbeats(client: discord.Client) -> None:
+    """End the library's heartbeat threads of this client. It ends them itself only with an open connection; one that
+    was lost or never finished would beat on, into a loop that may be gone."""
+    for thread in threading.enumerate():
+        if isinstance(thread, KeepAliveHandler) and thread.ws._connection is client._connection:
+            thread.stop()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-import structlog
 import typer
 from typer.exceptions import TyperException
 
 from bot.config import ConfigError
+from bot.log import quietly
 from bot.shell import shell
 from bot.shell_output import fail
 
@@ -24,7 +24,8 @@ def main() -> None:
     from knowledge.passage import KnowledgeError
 
     try:
-        code = shell(standalone_mode=False)
+        with quietly():
+            code = shell(standalone_mode=False)
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except typer.Exit as error:
@@ -48,8 +49,6 @@ def main() -> None:
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    finally:
-        structlog.reset_defaults()
     sys.exit(code if isinstance(code, int) else 0)
 
 

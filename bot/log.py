@@ -6,7 +6,8 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal
 
@@ -49,6 +50,21 @@ def where(exc_info: tuple[type[BaseException], BaseException, TracebackType | No
         parts.append("".join(traceback.format_tb(error.__traceback__)) + ", ".join(names))
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return "\ncaused by\n".join(parts)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """For commands: what is logged goes to standard error, so that standard output is the result and nothing else;
+    afterwards everything is as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure("auto", "error")
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
 
 
 def configure(form: Literal["auto", "json", "text"], level: str) -> None:
