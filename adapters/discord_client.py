@@ -131,5 +131,5 @@ def stop_heartbeats(client: discord.Client) -> None:
     """End the library's heartbeat threads of this client. It ends them itself only with an open connection; one that
     was lost or never finished would beat on, into a loop that may be gone."""
     for thread in threading.enumerate():
-        if isinstance(thread, KeepAliveHandler) and thread.ws._connection is client._connection:
+        if isinstance(thread, KeepAliveHandler) and thread.ws._connection is client._connection:  # noqa: SLF001
             thread.stop()

@@ -57,14 +57,14 @@ def quietly() -> Iterator[None]:
     """For commands: what is logged goes to standard error, so that standard output is the result and nothing else;
     afterwards everything is as it was."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, before = root.handlers[:], root.level, structlog.get_config()
     configure("auto", "error")
     try:
         yield
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
-        structlog.reset_defaults()
+        structlog.configure(**before)
 
 
 def configure(form: Literal["auto", "json", "text"], level: str) -> None:

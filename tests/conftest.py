@@ -7,9 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from filelock import FileLock
 
 from tests.stage import Knowledge
+
+
+@pytest.fixture(autouse=True)
+def logged_beside_the_output() -> Iterator[None]:
+    """What the process logs goes to the standard library's loggers, which pytest shows when a test fails; standard
+    output is what a command says."""
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session", autouse=True)

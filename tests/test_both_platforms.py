@@ -75,7 +75,9 @@ async def test_a_platform_that_is_down_for_an_hour_changes_nothing_for_the_other
 ) -> None:
     async with both(knowledge, tmp_path) as world:
         server = world.slack.server
-        await world.slack.say("chloe", "how do I download an invoice?", "help")  # from here on Slack can be caught up
+        await world.slack.say(
+            "chloe", "how do I download an invoice?", "help"
+        )  # from here on Slack can be caught up
         await world.stage.advance(30)
         for method in ("apps.connections.open", "chat.postMessage", "chat.update", "auth.test"):
             server.fail(method, "drop_before", times=100_000)
