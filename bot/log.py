@@ -87,6 +87,7 @@ def configure(form: Literal["auto", "json", "text"], level: str) -> None:
         )
     )
     root = logging.getLogger()
+    handler.setLevel(level.upper())  # also for a library's logger that has a level of its own
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for noisy in ("slack_bolt", "slack_sdk", "discord", "httpx", "aiohttp.access", "sentence_transformers"):
