@@ -21,9 +21,9 @@ BENCHMARKS = (
         "snapshot (embedding included) and one SQLite commit of the same size with synchronous=FULL; the two ways take "
         "turns in one process, every question is new to the cache of vectors, and debouncing, a wait by choice, is off. "
         "The cold start is the median of five new processes whose files are in the system's cache.",
-        "One at a time, an answer is durable four times: the event, the decision with its outbox row, the start of "
-        "sending and its end, each a commit with fsync where the bare sum has one; and the triggers are compared by "
-        "meaning in the same batch as the search. The embedding dominates. With 64 at a time both ways share batches, "
+        "One at a time, three commits with fsync stand before the answer leaves (the event, the decision with its rows "
+        "that are claimed for sending, the end of the row that opens the thread) where the bare sum has one, and each "
+        "is a hop to the writer's thread and back; the triggers are compared by meaning beside the search. The embedding dominates. With 64 at a time both ways share batches, "
         "and the line's own Python (about a millisecond of parsing, deciding, wording and JSON for each question) "
         "competes with the model for the cores: its ratio there is what the single event loop costs.",
     ),
@@ -31,8 +31,8 @@ BENCHMARKS = (
         "batching", "batching", "Micro-batching",
         "The library alone: questions one after another, and with 64 in flight. The two take turns; the best of five "
         "counts.",
-        "One question keeps one core busy, so batching gains from the second core and from larger matrix products, "
-        "and loses to padding. On two cores the most that can be had is about 2 from the cores, times what larger "
+        "The int8 model runs each text of a batch alone, so that a question's vector never depends on who else asked "
+        "(ARCHITECTURE.md): what batching gains here is the second core and fewer hops between threads. On two cores the most that can be had is about 2 from the cores, times what larger "
         "products gain; the ranking after the embedding (one thread) takes its share out of it.",
     ),
     Benchmark(
