@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from pydantic import TypeAdapter
@@ -47,6 +47,7 @@ from handoff.model import Case, Decision, Fact, Known, Phase
 from handoff.policy import Policy, is_staff
 
 log = structlog.get_logger("engine")
+T = TypeVar("T")
 
 FAILURES_MAX = 3
 RETRY_SECONDS = 2.0
@@ -107,17 +108,29 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then finish what is being decided (see `drain`)."""
-        self._number = await self._storage.last_ticket() + 1
+        self._number = await self._patiently(stop, self._storage.last_ticket, 0) + 1
         async with asyncio.TaskGroup() as group:
-            self._group = group
+            self._group = (
+                group  # from here on events wake their conversations; before, they are found as left over
+            )
             clockwork = group.create_task(self._clockwork(), name="timers")
-            for conversation in await self._storage.waiting_conversations():
+            for conversation in await self._patiently(stop, self._storage.waiting_conversations, list[str]()):
                 self.wake(conversation)
             await stop.wait()
             self._stopping = True
             clockwork.cancel()
             for task in self._tasks.values():
                 task.cancel()
+
+    async def _patiently(self, stop: asyncio.Event, read: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        """Read what is needed to begin; a disk that is full at the start is waited for."""
+        while not stop.is_set():
+            try:
+                return await read()
+            except StorageError as error:
+                log.error("start_waits_for_storage", error=str(error))  # noqa: TRY400
+                await self._clock.until(self._clock.now() + RETRY_SECONDS)
+        return otherwise
 
     async def drain(self, seconds: float) -> None:
         """Let conversations that have something to decide finish, at most so long."""

@@ -79,12 +79,22 @@ class Outbox:
         """Deliver until `stop`; what is leaving at that moment is finished by `drain`."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for row in await self._storage.recover():
+            for row in await self._recovered(stop):
                 self._queue(row)
             await stop.wait()
             self._stopping = True
             for task in self._running.values():
                 task.cancel()
+
+    async def _recovered(self, stop: asyncio.Event) -> list[Row]:
+        """What an earlier process left; a disk that is full at the start is waited for."""
+        while not stop.is_set():
+            try:
+                return await self._storage.recover()
+            except StorageError as error:
+                log.error("start_waits_for_storage", error=str(error))  # noqa: TRY400
+                await self._clock.until(self._clock.now() + STORAGE_RETRY_SECONDS)
+        return []
 
     async def drain(self, seconds: float) -> None:
         """Wait until nothing is waiting that could leave now, at most so long."""

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from tests.chaos.work import one_world
 from tests.mutations import MUTATIONS
 from tests.races import claim_at_once, interleave
 from tests.simulation import Options, play
@@ -86,3 +87,9 @@ def test_no_answer_is_delivered_after_a_person_stepped_in() -> None:
 
     assert spoken > RACES / 20, "the bot must sometimes be faster, or nothing is raced"
     assert withheld > RACES / 20, "and sometimes late"
+
+
+@pytest.mark.parametrize("seed", [102_507, 106_229, 106_327])
+def test_a_disk_that_is_full_when_the_process_starts_is_waited_for(seed: int) -> None:
+    """Worlds that `make chaos` found: the outbox could not read what was left over, and ended by itself."""
+    assert one_world(seed).violations == []
