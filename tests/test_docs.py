@@ -270,9 +270,11 @@ def test_keys_that_a_page_names_exist(page: Path) -> None:
 
 
 def anchors(path: Path) -> set[str]:
-    """The anchors of a page's headings, as the usual renderers make them."""
-    heads = re.findall(r"^#{1,6} (.+)$", path.read_text("utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", h.strip().lower()).replace(" ", "-") for h in heads}
+    """The anchors of a page: of its headings, as the usual renderers make them, and those it sets itself."""
+    text = path.read_text("utf-8")
+    heads = re.findall(r"^#{1,6} (.+)$", text, re.MULTILINE)
+    made = {re.sub(r"[^\w\- ]", "", h.strip().lower()).replace(" ", "-") for h in heads}
+    return made | set(re.findall(r'<a id="([^"]+)"></a>', text))
 
 
 def links(text: str) -> list[str]:
