@@ -37,7 +37,7 @@ BENCHMARKS = (
     ),
     Benchmark(
         "rebuild", "rebuild", "Building knowledge",
-        "948 files of datatalks-faq on a copy. Bare embedding is the same model on exactly the distinct texts that the "
+        "The files of datatalks-faq on a copy. Bare embedding is the same model on exactly the distinct texts that the "
         "build embedded, in the same batches. Then one sentence of one file is changed and the folder built again, "
         "three times; the median counts.",
         "A full build is the embedding and the rehearsal: the snapshot asks itself its own questions to calibrate its "
