@@ -491,12 +491,17 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where to catch up: the last message that was recorded in `place` (`after` empty: nothing yet)."""
+    """Where to catch up: the last message that was recorded in `place` (`after` empty: nothing yet).
+
+    `known`: messages of people in this place, of conversations that are not over. Any of them may have been edited or
+    deleted while nobody listened.
+    """
 
     place: Place
     after: str = ""
 
 
+    known: tuple[MsgRef, ...] = ()
 class Sink(Protocol):
     """What an adapter sees of the rest of the process."""
 
@@ -516,6 +521,13 @@ class Sink(Protocol):
 
     def catching_up(self, platform: PlatformName) -> AbstractAsyncContextManager[None]:
         """While inside, events with `catchup=True` are recorded but not yet worked on."""
+    async def watch(self, marks: Sequence[Mark]) -> None:
+        """Listening begins: each of these places that has no mark yet gets this one, so that what is said there after
+        it can be caught up although nothing was ever recorded there. A mark that exists stays as it is."""
+
+    async def assignees(self, platform: PlatformName) -> Sequence[str]:
+        """The agents who have an open ticket. Whoever of them left while nobody listened is worth a `MemberLeft`."""
+
 
     async def choices(
         self, platform: PlatformName, actor: Actor, option: str, typed: str

@@ -193,6 +193,12 @@ class Engine:
     async def marks(self, platform: PlatformName) -> Sequence[Mark]:
         return await self._storage.marks(platform)
 
+    async def watch(self, marks: Sequence[Mark]) -> None:
+        await self._storage.watch(marks, self._clock.now())
+
+    async def assignees(self, platform: PlatformName) -> Sequence[str]:
+        return await self._storage.assignees(platform)
+
     @contextlib.asynccontextmanager
     async def catching_up(self, platform: PlatformName) -> AsyncIterator[None]:
         """What was missed is recorded first and worked on when all of it is here: only then is it known which

@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -21,6 +21,7 @@ place_json: TypeAdapter[Place] = TypeAdapter(Place)
 ticket_json: TypeAdapter[Ticket] = TypeAdapter(Ticket)
 
 MARKS_MAX = 500
+KNOWN_CASES, KNOWN_LINES = 100, 50  # how much is looked at again for edits and deletions
 WAITING = "('pending', 'sending', 'ambiguous')"
 # A message of an agent that waits in the customer's thread: the takeover is recorded, though not decided yet.
 STEPPING_IN = """SELECT 1 FROM cases JOIN inbox USING (conversation) WHERE cases.id = outbox.case_id AND
@@ -129,9 +130,19 @@ def mark(db: sqlite3.Connection, place: Place, last: str, *, is_root: bool, now:
     )
 
 
+def watch(db: sqlite3.Connection, places: Sequence[Mark], now: float) -> None:
+    """Marks for places that have none: from there on something can be missed."""
+    rows = [
+        (m.place.platform, m.place.conversation, place_json.dump_json(m.place).decode(), m.after, now)
+        for m in places
+    ]
+    db.executemany("INSERT OR IGNORE INTO marks VALUES (?, ?, ?, ?, ?)", rows)
+
+
 def marks(db: sqlite3.Connection, platform: str) -> list[Mark]:
     """Where something may have been missed, each with the last message known: the channels, the conversations (also
-    those in which nobody has written twice yet) and the staff threads of open tickets."""
+    those in which nobody has written twice yet) and the staff threads of open tickets; with the messages there that
+    may have been edited or deleted."""
     rows = db.execute(
         """SELECT data, last FROM marks WHERE platform = ? AND (place LIKE '%:-' OR place IN
            (SELECT conversation FROM cases) OR json_extract(data, '$.kind') = 'private') ORDER BY at DESC LIMIT ?""",
@@ -153,7 +164,26 @@ def marks(db: sqlite3.Connection, platform: str) -> list[Mark]:
     for place, root in threads:
         if place.thread is not None:
             found.setdefault(place.conversation, Mark(place, root))
-    return list(found.values())
+    lines = known(db, platform)
+    return [replace(m, known=tuple(lines.get(key, ()))) for key, m in found.items()]
+
+
+def known(db: sqlite3.Connection, platform: str) -> dict[str, list[MsgRef]]:
+    """What people wrote in the newest conversations that are not over, by the place where it stands."""
+    rows = db.execute(
+        """SELECT json_extract(line.value, '$.ref') FROM
+           (SELECT id, state FROM cases WHERE platform = ? AND NOT EXISTS (SELECT 1 FROM tickets WHERE case_id = cases.id
+            AND number = json_extract(cases.state, '$.ticket.number') AND tickets.state IN ('solved', 'closed'))
+            ORDER BY updated_at DESC LIMIT ?) AS open, json_each(open.state, '$.said') AS line
+           WHERE json_extract(line.value, '$.ref') IS NOT NULL AND json_extract(line.value, '$.deleted') IS NULL
+           ORDER BY line.key""",
+        (platform, KNOWN_CASES),
+    )
+    found: dict[str, list[MsgRef]] = {}
+    for (text,) in rows:
+        ref = ref_json.validate_json(text)
+        found.setdefault(ref.place.conversation, []).append(ref)
+    return {key: refs[-KNOWN_LINES:] for key, refs in found.items()}
 
 
 def recorded(db: sqlite3.Connection, row: sqlite3.Row) -> Recorded:

@@ -227,8 +227,18 @@ class Storage:
                    json_extract(tickets.data, '$.assignee.platform') = ?"""
         return await self._do(lambda db: [r[0] for r in db.execute(query, (agent, platform))])
 
+    async def assignees(self, platform: str) -> list[str]:
+        """The agents who have an open ticket, by their ids on this platform."""
+        query = """SELECT DISTINCT assignee FROM tickets WHERE assignee != '' AND state NOT IN ('solved', 'closed') AND
+                   json_extract(data, '$.assignee.platform') = ? ORDER BY assignee"""
+        return await self._do(lambda db: [r[0] for r in db.execute(query, (platform,))])
+
     async def marks(self, platform: str) -> list[Mark]:
         return await self._do(lambda db: sql.marks(db, platform))
+
+    async def watch(self, marks: Sequence[Mark], now: float) -> None:
+        """Give each place that has no mark yet this one."""
+        await self._do(lambda db: sql.watch(db, marks, now))
 
     async def query(self, statement: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """A read for reports and lists; the statements stand in `bot.reports`."""

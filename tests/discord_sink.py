@@ -40,6 +40,8 @@ class RecordingSink:
         self.repeats = 0
         self.states: list[tuple[str, str]] = []
         self.places: list[Mark] = []
+        self.watched: dict[str, Mark] = {}
+        self.assigned: list[str] = []
         self.answers: Callable[[Inbound], Form | FormErrors | None] = lambda _event: None
         self.options: Callable[[str, str], Sequence[tuple[str, str]]] = lambda _option, _typed: ()
         self.broken = False
@@ -71,7 +73,16 @@ class RecordingSink:
         self._changed()
 
     async def marks(self, _platform: str) -> Sequence[Mark]:
-        return self.places
+        return [*self.places, *self.watched.values()]
+
+    async def watch(self, marks: Sequence[Mark]) -> None:
+        marked = {mark.place.conversation for mark in self.places}
+        for mark in marks:
+            if mark.place.conversation not in marked:
+                self.watched.setdefault(mark.place.conversation, mark)
+
+    async def assignees(self, _platform: str) -> Sequence[str]:
+        return self.assigned
 
     @asynccontextmanager
     async def catching_up(self, _platform: str) -> AsyncIterator[None]:

@@ -5,15 +5,29 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from adapters.port import MsgRef, dump_inbound
+from adapters.port import Mark, MsgRef, Place, dump_inbound
 from bot.reports import Reports
 from bot.statements import Commit, Conflict
 from bot.writer import StorageError
-from handoff.model import Keep, Link, Ticket, TicketState, Wake
-from tests.line.scene import DANA, Line, case_in, deletes, edit, edits, person, place, post, says, virtual
+from handoff.model import Keep, Link, Said, Ticket, TicketState, Wake
+from tests.line.scene import (
+    DANA,
+    KIM,
+    Line,
+    case_in,
+    deletes,
+    edit,
+    edits,
+    person,
+    place,
+    post,
+    says,
+    virtual,
+)
 from tests.virtual_time import START
 from tests.world import DESK
 
@@ -85,6 +99,64 @@ async def test_marks_name_the_newest_message_of_each_place_whatever_came_last(tm
     await line.storage.record(says("more", 101, where=top), ONE, START)
     marks = {mark.place.thread: mark.after for mark in await line.storage.marks("playground")}
     assert marks == {None: "100", "100": "101"}
+
+
+@virtual
+async def test_a_place_in_which_nothing_was_ever_recorded_is_caught_up_from_where_listening_began(
+    tmp_path: Path,
+) -> None:
+    line = Line(tmp_path)
+    await line.storage.watch([Mark(place(None), "50")], START)
+    await line.storage.watch([Mark(place(None), "90"), Mark(place(None, "lounge"), "7")], START)
+    marks = {mark.place.channel: mark.after for mark in await line.storage.marks("playground")}
+    assert marks == {"help": "50", "lounge": "7"}, (
+        "a mark that exists stays: what came after it may be missing"
+    )
+    await line.storage.record(says("help", 100, where=place("100"), is_root=True), ONE, START)
+    await line.storage.watch([Mark(place(None), "50")], START)
+    assert {m.place.channel: m.after for m in await line.storage.marks("playground")}["help"] == "100"
+
+
+@virtual
+async def test_marks_name_what_people_wrote_in_conversations_that_are_not_over(tmp_path: Path) -> None:
+    """Any of it may be edited or deleted while nobody listens; what is over or gone already is left alone."""
+    line = Line(tmp_path)
+    top, over, desk = place("100"), place("200"), place("5", "desk")
+
+    def wrote(
+        number: int, where: Place, who: Literal["customer", "agent"] = "customer", **more: bool
+    ) -> Said:
+        return Said(who, who, "words", START, MsgRef(where, str(number)), **more)
+
+    said = (wrote(100, top), wrote(101, top, deleted=True), Said("bot", "bot", "hello", START), wrote(102, top),
+            wrote(6, desk, "agent"))  # fmt: skip
+    await line.promise(case=replace(case_in(top), said=said, ticket=ticket(1), origin=MsgRef(top, "100")))
+    await line.storage.record(says("!reply hi", 6, DANA, where=desk), ONE, START)
+    closed = ticket(2, state=TicketState.CLOSED)
+    await line.promise(
+        case=replace(case_in(over), said=(wrote(200, over),), ticket=closed, origin=MsgRef(over, "200"))
+    )
+    marks = await line.storage.marks("playground")
+    known = {mark.place.thread: [ref.id for ref in mark.known] for mark in marks}
+    assert known == {"100": ["100", "102"], "5": ["6"], "200": []}
+
+
+@virtual
+async def test_whoever_has_an_open_ticket_is_named_once(tmp_path: Path) -> None:
+    line = Line(tmp_path)
+    for number, (who, state) in enumerate(
+        [
+            (DANA, TicketState.OPEN),
+            (DANA, TicketState.OPEN),
+            (KIM, TicketState.CLOSED),
+            (None, TicketState.NEW),
+        ],
+        1,
+    ):
+        case = replace(case_in(place(str(number))), ticket=ticket(number, assignee=who, state=state))
+        await line.promise(case=case)
+    assert await line.storage.assignees("playground") == ["dana"]
+    assert await line.storage.assignees("slack") == []
 
 
 # --- committed whole or not at all -----------------------------------------------------------------------

@@ -76,6 +76,12 @@ class SmallDesk:
     async def marks(self, platform: PlatformName) -> Sequence[Mark]:
         return ()
 
+    async def watch(self, marks: Sequence[Mark]) -> None:
+        pass
+
+    async def assignees(self, platform: PlatformName) -> Sequence[str]:
+        return ()
+
     @asynccontextmanager
     async def catching_up(self, platform: PlatformName) -> AsyncIterator[None]:
         yield

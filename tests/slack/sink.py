@@ -20,6 +20,7 @@ class RecordingSink:
         self.repeats: list[Inbound] = []
         self.states: list[tuple[str, str]] = []
         self.watched: list[Mark] = []
+        self.assigned: list[str] = []
         self.answer: Callable[[Inbound], Form | FormErrors | None] = lambda _: None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -53,6 +54,13 @@ class RecordingSink:
 
     async def marks(self, platform: str) -> Sequence[Mark]:
         return list(self.watched)
+
+    async def watch(self, marks: Sequence[Mark]) -> None:
+        marked = {mark.place.conversation for mark in self.watched}
+        self.watched += [mark for mark in marks if mark.place.conversation not in marked]
+
+    async def assignees(self, platform: str) -> Sequence[str]:
+        return list(self.assigned)
 
     @asynccontextmanager
     async def catching_up(self, platform: str) -> AsyncIterator[None]:
