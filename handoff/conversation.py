@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 
 from adapters.port import MessageReceived
-from handoff import answering, collect, escalation, listening
+from handoff import answering, collect, escalation, listening, reasons
 from handoff.facts import Incident, Line, Shadow
 from handoff.model import Decision, Effect, Fired, Keep, Mark, Phase, Say
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, TriggerRule, stricter_level, stricter_mode
@@ -104,7 +104,7 @@ def _triggered(t: Turn, fired: Fired) -> Decision:
     """A trigger: nothing is answered. Some collect what a person will need first."""
     rule = _rule(fired.trigger)
     t.rule("trigger", f"{fired.trigger}: {fired.why}")
-    why = f"{t.policy.phrase(f'trigger.{fired.trigger}')} ({fired.why})" if fired.why else fired.trigger
+    why = _why(t, fired)
     if rule.collect:
         category = escalation.choose_category(t, rule.category)
         return collect.begin(t, category, fired.trigger, why)
@@ -112,6 +112,16 @@ def _triggered(t: Turn, fired: Fired) -> Decision:
     if fired.trigger == "abuse":
         t.change(phase=Phase.MUTED, muted_until=t.now + t.policy.mute_seconds)
     return t.done("escalate", f"trigger {fired.trigger}: {fired.why}")
+
+
+def _why(t: Turn, fired: Fired) -> str:
+    """What the card says: which trigger, and what it saw."""
+    phrase = t.policy.phrase
+    title = phrase(f"trigger.{fired.trigger}")
+    if fired.topic:
+        hits = (h.title for f in t.known.found for h in f.hits if h.topic == fired.topic)
+        title = phrase("why.boundary", topic=next(hits, fired.topic))
+    return f"{title} ({reasons.trigger(fired.why, phrase)})" if fired.why else title
 
 
 def _while_collecting(t: Turn, event: MessageReceived, text: str, mode: str) -> Decision:

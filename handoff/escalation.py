@@ -8,18 +8,19 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from adapters.port import Actor, MessageReceived
-from handoff import fields, priority
+from handoff import fields, priority, reasons
 from handoff import ticket as tickets
 from handoff.facts import Draft as DraftFact
 from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Transcript
 from handoff.model import CloseThread, Link, Open, Phase, Said, Say, Ticket, TicketState, Tried, Update
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule, Policy
-from handoff.summary import SUMMARY_CHARACTERS, latest_question, shorten, summarise
+from handoff.summary import SUMMARY_CHARACTERS, gist, latest_question, shorten, summarise
 from handoff.turn import Turn
 
 SUBJECT_CHARACTERS = 80
 LINES_ONE_BY_ONE = 12
 OFTEN, RECENT_SECONDS, UNHAPPY = 3, 30 * 86_400, 2
+ASKS_FOR_SOMEBODY, BARE_WORDS = ("human", "manager"), 9
 
 
 def escalate(
@@ -76,7 +77,7 @@ def _ticket(
     chosen = choose_category(t, category, rule.category)
     text = question or latest_question(case)
     tier = policy.tier(case.customer)
-    level, reason = priority.assess(
+    level, because = priority.assess(
         text, chosen.priority, known.fired, tier.floor if tier is not None else "", known.sentiment
     )
     answers = fields.answers(case, chosen, policy).plus(values, policy)
@@ -86,11 +87,11 @@ def _ticket(
         category=chosen.name,
         leaf=_leaf(text, chosen),
         priority=level,
-        priority_reason=reason,
+        priority_reason=reasons.priority(because, policy.phrase),
         route=_route(rule.routes, chosen, policy),
-        subject=shorten(text, SUBJECT_CHARACTERS) or policy.phrase("subject.none"),
+        subject=shorten(_subject(t, trigger, text), SUBJECT_CHARACTERS) or policy.phrase("subject.none"),
         summary=known.summary or summarise(case.said),
-        wants=shorten(text, SUMMARY_CHARACTERS),
+        wants=shorten(gist(text), SUMMARY_CHARACTERS),
         opened_at=t.now,
         waiting_since=t.now,
         tier=tier.name if tier is not None else "",
@@ -112,6 +113,13 @@ def _ticket(
         tags=_history(t),
     )
     return tickets.with_dues(ticket, policy)
+
+
+def _subject(t: Turn, trigger: str, text: str) -> str:
+    """What it is about. Whoever only asks for a person has said before what for."""
+    bare = trigger in ASKS_FOR_SOMEBODY and len(text.split()) <= BARE_WORDS
+    before = [q for q in t.case.questions if q != text] if bare else []
+    return gist(before[-1] if before else text)
 
 
 def _history(t: Turn) -> tuple[str, ...]:

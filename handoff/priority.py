@@ -1,4 +1,4 @@
-"""How much it hurts: P0 to P3, with the reason in words. Pure.
+"""How much it hurts: P0 to P3, with the reason. Pure.
 
 Words count in context only: "the site is down for everyone" is P0, "scroll down" is not.
 """
@@ -12,6 +12,7 @@ from typing import cast
 
 from handoff import phrases, triggers
 from handoff.model import Fired, Priority
+from handoff.reasons import Because
 
 GROUP = 3  # digits between separators of thousands
 MANY, SOME = 100, 10  # affected people that make a problem P0 and P1
@@ -43,8 +44,8 @@ def assess(
     fired: Sequence[Fired] = (),
     tier_floor: str | None = "",
     sentiment: str = "neutral",
-) -> tuple[Priority, str]:
-    """The priority of a request and why.
+) -> tuple[Priority, tuple[Because, ...]]:
+    """The priority of a request and why; `handoff.reasons` puts the why into words. P2 needs no reason.
 
     What the words and the triggers say counts first; the category's priority, else P2, where they say nothing. The
     customer's tier lifts it to at least its floor; a negative or urgent tone lifts it one step, though never to P0:
@@ -54,61 +55,63 @@ def assess(
     raised = sorted((p, why) for p, why in found if p < "P2")
     usual: Priority = cast("Priority", category_priority or "P2")
     idea = next(((p, why) for p, why in found if p == "P3"), None)
+    because: list[Because] = []
     if raised and raised[0][0] < usual:
-        level, why = raised[0]
+        level, because = raised[0][0], [raised[0][1]]
     elif idea and not raised and usual == "P2":
-        level, why = idea
+        level, because = idea[0], [idea[1]]
     else:
-        level, why = usual, "priority of the category" if category_priority else "nothing raises or lowers it"
+        level, because = usual, [("category", "")] if category_priority else []
     if sentiment in ("negative", "urgent") and level in ("P2", "P3"):
-        level, why = _step_up(level), f"{why}; sounds {sentiment}, one step up"
+        level = _step_up(level)
+        because.append(("sounds", sentiment))
     if tier_floor and tier_floor < level:
-        level, why = (
-            cast("Priority", tier_floor),
-            f"{why}; the customer's tier asks for at least {tier_floor}",
-        )
-    return level, why
+        level = cast("Priority", tier_floor)
+        because.append(("tier", tier_floor))
+    return level, tuple(because)
 
 
 def _step_up(level: Priority) -> Priority:
     return "P1" if level == "P2" else "P2"
 
 
-def _of_trigger(fired: Fired) -> tuple[Priority, str] | None:
+def _of_trigger(fired: Fired) -> tuple[Priority, Because] | None:
     trigger = triggers.by_name().get(fired.trigger)
     if trigger is None or trigger.priority is None:
         return None
-    return trigger.priority, f"{trigger.title.lower()}: {fired.why}"
+    return trigger.priority, ("trigger", f"{trigger.name}\n{fired.why}")
 
 
-def _said(text: str) -> list[tuple[Priority, str]]:
+def _said(text: str) -> list[tuple[Priority, Because]]:
     """What the words alone say."""
     book = _book()
     words = book.read(phrases.outside_quotes(text[: triggers.CHARACTERS_AT_MOST]))
     every = book.matches(words, idioms=False)
-    found: list[tuple[Priority, str]] = [
-        (cast("Priority", match.name), f"says “{match.shown}”")
+    found: list[tuple[Priority, Because]] = [
+        (cast("Priority", match.name), ("says", match.shown))
         for match in every
         if match.name in ("P1", "P3") and not phrases.negated(words, match)
     ]
     found += _affected(words, every)
     if outage := next((f for f in triggers.by_words(text) if f.trigger == "outage"), None):
-        found.append(("P0", f"outage or data loss: {outage.why}"))
+        found.append(("P0", ("trigger", f"outage\n{outage.why}")))
     return found
 
 
-def _affected(words: Sequence[phrases.Word], every: Sequence[phrases.Match]) -> list[tuple[Priority, str]]:
+def _affected(
+    words: Sequence[phrases.Word], every: Sequence[phrases.Match]
+) -> list[tuple[Priority, Because]]:
     """A number of people in a sentence that tells of trouble: "affects 300 users"."""
     troubled = {
         words[m.first].sentence for m in every if m.name == "trouble" and not phrases.negated(words, m)
     }
-    found: list[tuple[Priority, str]] = []
+    found: list[tuple[Priority, Because]] = []
     for match in every:
         if match.name != "people" or words[match.first].sentence not in troubled:
             continue
         count = _number(words, match.first)
         if count >= SOME:
-            found.append(("P0" if count >= MANY else "P1", f"{count} people are affected"))
+            found.append(("P0" if count >= MANY else "P1", ("people", str(count))))
     return found
 
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from adapters.port import FileRef, MessageDeleted, MessageEdited, MessageReceived
-from handoff import claim, escalation, priority
+from handoff import claim, escalation, priority, reasons
 from handoff import ticket as tickets
 from handoff.facts import Line, Preview, PreviewState, Relayed
 from handoff.model import Case, Decision, Link, Mark, Phase, Said, Say, Unsay, Update, Withdraw
@@ -49,11 +49,12 @@ def _reconsider(t: Turn, event: MessageReceived) -> None:
     if not fired:
         return
     tier = t.policy.tier(t.case.customer)
-    level, reason = priority.assess(
+    level, because = priority.assess(
         event.text, "P3", fired, tier.floor if tier is not None else "", t.known.sentiment
     )
     if level < t.ticket.priority:
-        claim.prioritise(t, level, reason)
+        said = [one for one in because if one[0] != "category"]
+        claim.prioritise(t, level, reasons.priority(said, t.policy.phrase))
     if t.known.sentiment not in ("", "neutral", t.ticket.sentiment):
         t.edit(sentiment=t.known.sentiment)
     names = {f.trigger for f in fired}

@@ -32,6 +32,7 @@ from handoff.model import (
     Whisper,
 )
 from handoff.policy import Policy, refusal
+from handoff.summary import gist
 
 REMEMBERED = 200  # lines of one conversation that the case keeps; older ones are in the journal
 SILENT = frozenset({Phase.DESK, Phase.HUMAN, Phase.MUTED})  # the bot says nothing of its own here
@@ -175,7 +176,7 @@ class Turn:
             return
         if event.place.conversation != case.place.conversation:
             return
-        title = event.title or event.text.strip().split("\n", 1)[0] or self.policy.name
+        title = event.title or gist(event.text).split("\n", 1)[0] or self.policy.name
         self.add(Open(event.ref, title[:80], "customer"))
         self.change(thread_open=True, origin=case.origin or event.ref)
 

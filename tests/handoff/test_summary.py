@@ -1,0 +1,99 @@
+"""Subjects and summaries say what it is about: greetings and farewells go, and no other word."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handoff.model import Said
+from handoff.summary import gist, summarise
+from tests.handoff.scene import Scene
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Hi there, my export is broken. Thanks!", "My export is broken."),
+        ("hi\nmy password\nhow do I reset it?", "My password\nhow do I reset it?"),
+        ("Hi Ana, where is my order", "Where is my order"),
+        ("hi I can't log in thanks", "I can't log in"),
+        ("Hey team! Hope you are well. Quick question: how do I export?\n\nBest regards,\nAna Miller", "How do I export?"),
+        ("Good morning, thanks for your help in advance. My invoice is wrong.", "My invoice is wrong."),
+        ("Dear support team,\n\nI was charged twice.\n\nKind regards\nBen", "I was charged twice."),
+        ("Sorry to bother you, but my page is empty", "My page is empty"),
+        ("Hi :) my page is empty", "My page is empty"),
+        ("hey, how are you doing today? my app crashes", "My app crashes"),
+        ("Hallo zusammen, ich hoffe es geht euch gut. Wie kündige ich? Viele Grüße, Anna", "Wie kündige ich?"),
+        ("Guten Tag, kurze Frage: gibt es eine API? Danke im Voraus", "Gibt es eine API?"),
+        (
+            "Sehr geehrte Damen und Herren,\nmein Konto ist gesperrt.\nMit freundlichen Grüßen\nMax Mustermann",
+            "Mein Konto ist gesperrt.",
+        ),
+        ("Moin, ich hätte mal eine Frage: geht das mit iCal?", "Geht das mit iCal?"),
+    ],
+)  # fmt: skip
+def test_a_greeting_is_no_subject(text: str, left: str) -> None:
+    assert gist(text) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello", "thanks", "no thanks", "my booking page is empty", "Hello world page is empty",
+        "Hey Jude is not in the list", "How are you charging me? I do not get it", "Best plan for schools?",
+        "I have a question about refunds", "Thanks, but it is still broken", "I'd like the best",
+        "Wie geht es weiter mit meiner Bestellung?", "I hope you can refund me my 20 euros, this was a mistake.",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_one_stays(text: str) -> None:
+    assert gist(text) == text
+
+
+@given(st.text(max_size=300))
+def test_there_is_always_something_left_and_nothing_is_made_up(text: str) -> None:
+    left = gist(text)
+    assert bool(left) == bool(text.strip())
+    assert left.casefold() in text.casefold() or left[1:] in text
+
+
+@pytest.mark.parametrize(
+    "part", ["hi ", "thanks ", ", ", "\n", "hope you ", "best, ", "-", "dear a ", "sorry stör "]
+)
+def test_a_hostile_text_takes_no_time(part: str) -> None:
+    began = time.process_time()
+    gist(part * 5000)
+    assert time.process_time() - began < 0.2
+
+
+def test_a_summary_begins_with_what_it_is_about() -> None:
+    said = (
+        Said("customer", "Ana", "Hi there!", 1),
+        Said(
+            "customer", "Ana", "Hello again, my calendar is a day off. It began on Monday. Thanks a lot!", 2
+        ),
+    )
+    assert summarise(said) == "My calendar is a day off. It began on Monday."
+    assert summarise(said[:1]) == "Hi there!"
+
+
+def test_whoever_only_asks_for_a_person_has_said_before_what_for() -> None:
+    scene = Scene()
+    scene.asks("Hi, where do I find the invoice of May?")
+    scene.asks("hello, can I talk to a human please", fired="human")
+
+    ticket = scene.case.ticket
+    assert ticket is not None
+    assert ticket.subject == "Where do I find the invoice of May?"
+    assert ticket.wants == "Can I talk to a human please"
+
+
+def test_whoever_says_in_the_same_words_what_it_is_about_is_taken_at_them() -> None:
+    scene = Scene()
+    scene.asks("Where do I find the invoice of May?")
+    scene.asks("Hi, get me a human, my calendar has been showing the wrong day since Monday", fired="human")
+
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.subject.startswith("Get me a human, my calendar")
