@@ -56,7 +56,7 @@ class LocalChat(ChatPeople):
         idempotent_post="native",
         safe_resend_seconds=float("inf"),
         can_reconcile=True,
-        thread_model="reply",
+        thread_model="channel",  # its threads have titles
         inline_form_errors=True,
         private_in_channel=True,
     )

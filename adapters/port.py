@@ -483,7 +483,9 @@ class Caps:
     idempotent_post: Literal["native", "best_effort", "none"]
     safe_resend_seconds: float  # how long a blind resend with the same key is safe; 0: never
     can_reconcile: bool
-    thread_model: Literal["reply", "channel"]
+    thread_model: Literal[
+        "reply", "channel"
+    ]  # reply: hangs under any message by itself; channel: must be opened
     inline_form_errors: bool
     private_in_channel: bool
     post_interval_seconds: float = 0.0  # shaping per channel
@@ -499,9 +501,9 @@ class Mark:
 
     place: Place
     after: str = ""
-
-
     known: tuple[MsgRef, ...] = ()
+
+
 class Sink(Protocol):
     """What an adapter sees of the rest of the process."""
 
@@ -519,8 +521,6 @@ class Sink(Protocol):
     async def marks(self, platform: PlatformName) -> Sequence[Mark]:
         """The watched channels and open conversations, with the last message known of each."""
 
-    def catching_up(self, platform: PlatformName) -> AbstractAsyncContextManager[None]:
-        """While inside, events with `catchup=True` are recorded but not yet worked on."""
     async def watch(self, marks: Sequence[Mark]) -> None:
         """Listening begins: each of these places that has no mark yet gets this one, so that what is said there after
         it can be caught up although nothing was ever recorded there. A mark that exists stays as it is."""
@@ -528,6 +528,8 @@ class Sink(Protocol):
     async def assignees(self, platform: PlatformName) -> Sequence[str]:
         """The agents who have an open ticket. Whoever of them left while nobody listened is worth a `MemberLeft`."""
 
+    def catching_up(self, platform: PlatformName) -> AbstractAsyncContextManager[None]:
+        """While inside, events with `catchup=True` are recorded but not yet worked on."""
 
     async def choices(
         self, platform: PlatformName, actor: Actor, option: str, typed: str

@@ -25,3 +25,15 @@ class RealClock:
         while left > 0:
             await asyncio.sleep(min(left, 1.0))
             left = at - time.time()
+
+
+async def until_or(clock: Clock, at: float, event: asyncio.Event) -> None:
+    """Return once `clock` has reached `at` or `event` is set, whichever comes first."""
+    if at <= clock.now():
+        return
+    sleeper, waker = asyncio.ensure_future(clock.until(at)), asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait((sleeper, waker), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleeper.cancel()
+        waker.cancel()

@@ -28,14 +28,14 @@ from adapters.port import (
     Mark,
     MessageReceived,
     PlatformName,
-    TimerFired,
     dump_inbound,
 )
 from bot.batch import Step, fold
-from bot.clock import Clock
+from bot.clock import Clock, until_or
+from bot.clockwork import Clockwork
 from bot.metrics import Metrics
 from bot.outbox import Outbox
-from bot.outgoing import outgoing
+from bot.outgoing import promised
 from bot.pace import Pace
 from bot.routing import Router, case_id_of, fresh_case, redacted
 from bot.storage import Commit, Conflict, Recorded, Storage
@@ -99,7 +99,7 @@ class Engine:
         self._number = 0
         self._group: asyncio.TaskGroup | None = None
         self._stopping = False
-        self._timers = asyncio.Event()
+        self.clockwork = Clockwork(storage, clock, self.wake)
         self.observers: list[Observer] = []
         self.after: list[After] = []  # work that follows a decision and may fail without harm
         self.states: dict[str, tuple[str, str]] = {}
@@ -113,7 +113,7 @@ class Engine:
             self._group = (
                 group  # from here on events wake their conversations; before, they are found as left over
             )
-            clockwork = group.create_task(self._clockwork(), name="timers")
+            clockwork = group.create_task(self.clockwork.run(), name="timers")
             for conversation in await self._patiently(stop, self._storage.waiting_conversations, list[str]()):
                 self.wake(conversation)
             await stop.wait()
@@ -257,16 +257,8 @@ class Engine:
 
     async def _pause(self, again: float | None, awake: asyncio.Event) -> None:
         """Until `again`, or until something new arrives."""
-        if again is None or again <= self._clock.now():
-            awake.clear()
-            return
-        sleeper = asyncio.ensure_future(self._clock.until(again))
-        waker = asyncio.ensure_future(awake.wait())
-        try:
-            await asyncio.wait((sleeper, waker), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeper.cancel()
-            waker.cancel()
+        if again is not None:
+            await until_or(self._clock, again, awake)
         awake.clear()
 
     async def _safely(self, conversation: str) -> float | None:
@@ -289,7 +281,7 @@ class Engine:
                 if turn > now:
                     return turn
                 step = found.step
-                await self._step(conversation, case, step)
+                await self._step(conversation, case, step, rows)
         except Conflict:
             return self._clock.now()
         except StorageError as error:
@@ -337,7 +329,9 @@ class Engine:
 
     # --- stations 2 to 5 -------------------------------------------------------------------------------------
 
-    async def _step(self, conversation: str, loaded: Case | None, step: Step) -> None:
+    async def _step(
+        self, conversation: str, loaded: Case | None, step: Step, rows: Sequence[Recorded]
+    ) -> None:
         started = time.perf_counter()
         event, now = step.event, self._clock.now()
         case = loaded or fresh_case(conversation, event, now)
@@ -346,7 +340,10 @@ class Engine:
             return
         anchor = await self._router.anchor(event)
         known = await self._gatherer.known(case, step, self._number, anchor, now)
-        known = await self._stepped_in(conversation, case, event, known)
+        if isinstance(event, MessageReceived):
+            if self._news(conversation):
+                _, rows = await self._storage.waiting(conversation)
+            known = replace(known, solved_by_others=stepped_in(case, event, rows))
         known = replace(known, next_number=self._number)  # others may have opened tickets while we gathered
         decided_at = time.perf_counter()
         decision = decide(case, event, known, now, self.policy)
@@ -358,25 +355,19 @@ class Engine:
         if decision.case.epoch > case.epoch:
             async with self._outbox.quiet(case.id):
                 self._outbox.doubt(case.id)
-                rows = await self._storage.commit(change)
+                promised_rows = await self._storage.commit(change)
         else:
-            rows = await self._storage.commit(change)
-        self._outbox.add(rows)
+            promised_rows = await self._storage.commit(change)
+        self._outbox.add(promised_rows)
         if change.wakes or change.cancels:
-            self._timers.set()
+            self.clockwork.nudge()
         self._tell(case, decision, event, known, now, ms)
 
-    async def _stepped_in(self, conversation: str, case: Case, event: Inbound, known: Known) -> Known:
-        """Has an agent written here while this was being worked on? For a message that was missed: has anybody?"""
-        if not isinstance(event, MessageReceived):
-            return known
-        _, rows = await self._storage.waiting(conversation)
-        others = [r.event for r in rows if isinstance(r.event, MessageReceived) and r.event.actor]
-        people = [e for e in others if e.actor and not e.actor.is_bot and e.actor.id != case.customer.id]
-        if not event.catchup:
-            here = case.place.conversation
-            people = [e for e in people if is_staff(e.actor) and e.place.conversation == here]
-        return replace(known, solved_by_others=bool(people))
+    def _news(self, conversation: str) -> bool:
+        """Whether anything was recorded here since this round began. What is being recorded at this very moment
+        is not heard of yet: the commit and the outbox look for a person who is stepping in once more."""
+        awake = self._awake.get(conversation)
+        return awake is None or awake.is_set()
 
     def _change(
         self,
@@ -396,7 +387,7 @@ class Engine:
         def word(fact: Fact) -> Content:
             return self._word(fact, case.language)
 
-        rows = [row for e in effects if (row := outgoing(e, case, word, interaction)) is not None]
+        rows = promised(effects, case, word, interaction, self._outbox.opens)
         content = {
             "event": dump_inbound(event),
             "known": _known.dump_json(known, exclude_defaults=True).decode(),
@@ -430,33 +421,20 @@ class Engine:
         for observer in self.observers:
             observer(trace)
 
-    # --- time is an event ------------------------------------------------------------------------------------
-
-    async def _clockwork(self) -> None:
-        def make(case_id: str, timer: str, at: float, arg: str, case: Case) -> Inbound:
-            return TimerFired(
-                keys=(f"timer:{case_id}:{timer}:{at!r}",), place=case.place, actor=None, occurred_at=at, timer=timer,
-                arg=arg,
-            )  # fmt: skip
-
-        while True:
-            self._timers.clear()
-            try:
-                woken, following = await self._storage.due(self._clock.now(), make)
-            except StorageError as error:
-                log.error("storage_refuses", error=str(error))  # noqa: TRY400
-                woken, following = [], self._clock.now() + RETRY_SECONDS
-            for conversation in woken:
-                self.wake(conversation)
-            if not woken:
-                await self._pause(
-                    following if following is not None else self._clock.now() + 3600, self._timers
-                )
-
     async def put(self, event: Inbound, conversation: str) -> None:
         """Put an event of the process itself on the line (a chore's result)."""
         if await self._storage.record(event, conversation, self._clock.now()) is not None:
             self.wake(conversation)
+
+
+def stepped_in(case: Case, event: MessageReceived, rows: Sequence[Recorded]) -> bool:
+    """Has an agent written here while `event` was worked on? For a message that was missed: has anybody?"""
+    others = [r.event for r in rows if isinstance(r.event, MessageReceived) and r.event.actor]
+    people = [e for e in others if e.actor and not e.actor.is_bot and e.actor.id != case.customer.id]
+    if not event.catchup:
+        here = case.place.conversation
+        people = [e for e in people if is_staff(e.actor) and e.place.conversation == here]
+    return bool(people)
 
 
 def explained(

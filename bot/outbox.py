@@ -155,6 +155,11 @@ class Outbox:
         shaped = self._adapters[row.platform].caps.post_interval_seconds
         return not shaped and self._frozen.get(row.platform, 0) <= now
 
+    def opens(self, platform: str) -> bool:
+        """Whether a thread there must be opened before anything can be written into it (unknown: try it)."""
+        adapter = self._adapters.get(platform)
+        return adapter is None or adapter.caps.thread_model == "channel"
+
     @property
     def backlog(self) -> int:
         return sum(len(rows) for rows in self._lanes.values())

@@ -6,7 +6,7 @@ because the message may not exist before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -147,6 +147,20 @@ def outgoing(
             )
         case _:
             return None
+
+
+def promised(
+    effects: Iterable[Effect],
+    case: Case,
+    word: Callable[[Fact], Content],
+    interaction: str,
+    opens: Callable[[str], bool],
+) -> list[Outgoing]:
+    """The rows of a decision, in order. `opens`: whether a platform's threads must be opened before one can write
+    into them; where they hang under every message by themselves, no row is spent on it."""
+    rows = [row for e in effects if (row := outgoing(e, case, word, interaction)) is not None]
+    at = {row.anchor: row.place.platform for row in rows if row.anchor and row.place is not None}
+    return [row for row in rows if row.do != "open" or opens(row.platform or at.get(row.target, ""))]
 
 
 class Unresolved(Exception):

@@ -35,8 +35,8 @@ from tests.world import NAME, Postbox, Town, TownAdapter, Weather
 
 ROOM = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
 CAPS = (
-    Caps("native", 120.0, True, "reply", True, True),
-    Caps("native", 120.0, True, "reply", True, True, post_interval_seconds=1.0),
+    Caps("native", 120.0, True, "channel", True, True),
+    Caps("native", 120.0, True, "channel", True, True, post_interval_seconds=1.0),
     Caps("best_effort", 0.0, True, "reply", True, True),
     Caps("none", 0.0, True, "reply", True, True),
 )

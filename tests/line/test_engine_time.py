@@ -40,7 +40,7 @@ async def test_a_timer_fires_when_it_is_due_and_once(tmp_path: Path) -> None:
     line = Line(tmp_path)
     async with line.up():
         await line.promise(wakes=[Wake("nudge", line.clock.now() + 50)])
-        line.engine._timers.set()
+        line.engine.clockwork.nudge()
         await line.passes(49)
         assert fired(line, "nudge") == 0
         await line.passes(2)
@@ -55,7 +55,7 @@ async def test_an_earlier_timer_overtakes_a_later_one_that_is_waited_for(tmp_pat
     async with line.up():
         for seconds in (5000, 10):
             await line.promise(wakes=[Wake(f"in {seconds}", line.clock.now() + seconds)])
-            line.engine._timers.set()
+            line.engine.clockwork.nudge()
         await line.passes(11)
         assert fired(line, "in 10") == 1
         assert fired(line, "in 5000") == 0
@@ -82,7 +82,7 @@ async def test_a_refusing_disk_delays_a_timer_and_does_not_lose_it(tmp_path: Pat
     line = Line(tmp_path)
     async with line.up():
         await line.promise(wakes=[Wake("nudge", line.clock.now() + 5)])
-        line.engine._timers.set()
+        line.engine.clockwork.nudge()
         line.disk.full = True
         await line.passes(30)
         line.disk.full = False
