@@ -483,9 +483,7 @@ class Caps:
     idempotent_post: Literal["native", "best_effort", "none"]
     safe_resend_seconds: float  # how long a blind resend with the same key is safe; 0: never
     can_reconcile: bool
-    thread_model: Literal[
-        "reply", "channel"
-    ]  # reply: hangs under any message by itself; channel: must be opened
+    thread_model: Literal["reply", "channel"]  # it hangs under any message by itself; it must be opened
     inline_form_errors: bool
     private_in_channel: bool
     post_interval_seconds: float = 0.0  # shaping per channel
