@@ -302,6 +302,7 @@ def default_fields() -> tuple[FieldConfig, ...]:
         ),
         FieldConfig(id="steps", label="What did you do, and what happened?", kind="text"),
         FieldConfig(id="version", label="App and version"),
+        FieldConfig(id="need", label="What do you need, and for how many people?", kind="text"),
     )
 
 
@@ -309,12 +310,18 @@ def default_categories() -> tuple[CategoryConfig, ...]:
     leaf = {
         "account": ("login", "password", "two-factor", "profile", "deletion"),
         "billing": ("invoice", "payment", "refund", "plan", "tax"),
+        "sales": ("quote", "upgrade", "trial"),
         "product": ("how-to", "limits", "feature", "integration", "mobile"),
         "onboarding": ("first-steps", "import", "invite", "training"),
         "technical": ("bug", "outage", "performance", "api", "sync"),
         "feedback": ("idea", "praise", "complaint"),
     }
-    fields = {"billing": ("order", "email"), "technical": ("steps", "version"), "account": ("email",)}
+    fields = {
+        "account": ("email",),
+        "billing": ("order", "email"),
+        "sales": ("need", "email"),
+        "technical": ("steps", "version"),
+    }
     made = [
         CategoryConfig(
             name=name, title=name.capitalize(), route="desk", leaves=leaves, fields=fields.get(name, ())

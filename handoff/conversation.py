@@ -106,7 +106,7 @@ def _triggered(t: Turn, fired: Fired) -> Decision:
     t.rule("trigger", f"{fired.trigger}: {fired.why}")
     why = _why(t, fired)
     if rule.collect:
-        category = escalation.choose_category(t, rule.category)
+        category = escalation.choose_category(t, *rule.categories)
         return collect.begin(t, category, fired.trigger, why)
     escalation.escalate(t, fired.trigger, why)
     if fired.trigger == "abuse":

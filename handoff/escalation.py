@@ -74,7 +74,7 @@ def _ticket(
 ) -> Ticket:
     case, known, policy = t.case, t.known, t.policy
     rule = TRIGGERS.get(trigger, DEFAULT_TRIGGER)
-    chosen = choose_category(t, category, rule.category)
+    chosen = choose_category(t, category, *rule.categories)
     text = question or latest_question(case)
     tier = policy.tier(case.customer)
     level, because = priority.assess(
@@ -173,8 +173,12 @@ def _tell_customer(t: Turn, by: Actor | None) -> None:
     ticket, hours, failed = t.ticket, t.policy.hours, t.known.search_failed
     around = t.policy.targets[ticket.priority].around_the_clock
     opens = None if around or hours.is_open(t.now) else hours.next_open(t.now)
-    tone = "failure" if failed else TRIGGERS.get(ticket.trigger, DEFAULT_TRIGGER).tone or ticket.trigger
     told = {*ticket.fields, *ticket.private_fields}
+    tone = TRIGGERS.get(ticket.trigger, DEFAULT_TRIGGER).tone or ticket.trigger
+    if failed:
+        tone = "failure"
+    elif told and _form_was_open(t):
+        tone = "collect"
     line = HandedOver(
         ticket.id,
         t.now,
@@ -193,6 +197,12 @@ def _tell_customer(t: Turn, by: Actor | None) -> None:
         t.say(line)
     else:
         t.notify(line)
+
+
+def _form_was_open(t: Turn) -> bool:
+    """The ticket is what the customer's answers to a form have led to."""
+    form = t.before.collecting
+    return form is not None and (form.trigger or "collect") == t.ticket.trigger
 
 
 def _show_staff(t: Turn) -> None:

@@ -122,12 +122,12 @@ class ChannelRule:
 class TriggerRule:
     """What a trigger leads to. `routes`: the first that is configured wins, else the category's own.
 
-    `collect`: ask the category's fields before the ticket. `category`: where such a ticket belongs when the
-    question itself says nothing better. `tone`: which wording the customer's one line takes.
+    `collect`: ask the category's fields before the ticket. `categories`: where such a ticket belongs, the first that is
+    configured. `tone`: which wording the customer's one line takes.
     """
 
     routes: tuple[str, ...] = ()
-    category: str = ""
+    categories: tuple[str, ...] = ()
     collect: bool = False
     tone: str = ""
 
@@ -143,14 +143,14 @@ TRIGGERS: Mapping[str, TriggerRule] = {
     "medical": TriggerRule(routes=("legal",)),
     "tax": TriggerRule(routes=("legal", "billing")),
     "financial": TriggerRule(routes=("legal", "billing")),
-    "dispute": TriggerRule(routes=("billing",), category="billing"),
-    "refund": TriggerRule(routes=("billing",), category="billing"),
+    "dispute": TriggerRule(routes=("billing",), categories=("billing",)),
+    "refund": TriggerRule(routes=("billing",), categories=("billing",)),
     "sensitive": TriggerRule(routes=("security",), tone="secret"),
     "security": TriggerRule(routes=("security",), tone="security"),
     "safety": TriggerRule(routes=("safety", "security"), tone="safety"),
-    "bug": TriggerRule(routes=("technical",), category="technical", collect=True),
-    "outage": TriggerRule(routes=("technical",), category="technical"),
-    "quote": TriggerRule(routes=("sales", "billing"), category="billing"),
+    "bug": TriggerRule(routes=("technical",), categories=("technical",), collect=True),
+    "outage": TriggerRule(routes=("technical",), categories=("technical",)),
+    "quote": TriggerRule(routes=("sales", "billing"), categories=("sales", "billing"), collect=True),
     "churn": TriggerRule(routes=("retention", "management")),
     "third_turn": TriggerRule(),
     "repeat": TriggerRule(),

@@ -184,7 +184,6 @@ def test_two_known_questions_are_both_answered() -> None:
         "security",
         "safety",
         "outage",
-        "quote",
     ],
 )
 def test_a_trigger_hands_over_and_nothing_is_answered(trigger: str) -> None:

@@ -47,6 +47,39 @@ def test_a_form_is_asked_one_field_at_a_time_and_becomes_a_ticket() -> None:
     assert scene.case.phase == Phase.DESK
 
 
+@pytest.mark.parametrize(("trigger", "category"), [("bug", "technical"), ("quote", "sales")])
+def test_a_soft_trigger_asks_its_categorys_form_first(trigger: str, category: str) -> None:
+    """Nothing is answered; what people will need is asked, and the ticket tells what led to it."""
+    scene = Scene()
+    decision = scene.asks("words", found(REFUND), fired=trigger)
+    assert decision.kind == "collect"
+    assert asked(scene).label == POLICY.fields[POLICY.categories[category].fields[0]].label
+    for _ in POLICY.categories[category].fields:
+        scene.presses(ANA, "skip", CASE)
+        scene.presses(ANA, "skip", CASE)  # a needed field is asked once more
+    ticket = scene.case.ticket
+    assert ticket is not None
+    assert (ticket.trigger, ticket.category) == (trigger, category)
+
+
+def test_a_soft_trigger_whose_category_has_no_form_hands_over_at_once() -> None:
+    bare = {name: replace(c, fields=()) for name, c in POLICY.categories.items()}
+    scene = Scene(replace(POLICY, categories=bare))
+    assert scene.asks("a quote please", fired="quote").kind == "escalate"
+
+
+def test_the_last_line_of_a_form_thanks_for_what_was_said() -> None:
+    """Whoever gave something is thanked; whoever skipped it all is told the same as everybody."""
+    for answers, tone in ((("macOS", "skip", "skip", "skip"), "collect"), (("skip",) * 4, "quote")):
+        scene = Scene()
+        scene.asks("a quote please", fired="quote")
+        for answer in answers:
+            scene.asks(answer)
+        line = scene.told[-1]
+        assert isinstance(line, HandedOver)
+        assert line.reason == tone
+
+
 @pytest.mark.parametrize(
     ("field", "right", "wrong"),
     [
