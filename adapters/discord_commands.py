@@ -8,7 +8,7 @@ from typing import Any
 from adapters.discord_http import RoutedHTTP
 from adapters.discord_parse import CONTEXT_VERBS
 
-SUB, STRING, USER = 1, 3, 6
+SUB, STRING = 1, 3
 GUILD_INSTALL, IN_GUILD, IN_BOT_DM = 0, 0, 1
 Option = dict[str, Any]
 
@@ -48,7 +48,12 @@ VERBS: tuple[Option, ...] = (
     ),
     _verb("claim", "Take a ticket", _TICKET),
     _verb("release", "Give a ticket back", _TICKET),
-    _verb("transfer", "Give a ticket to another agent", _option("to", "Whom", USER, required=True), _TICKET),
+    _verb(
+        "transfer",
+        "Give a ticket to another agent",
+        _option("to", "Whom", required=True, autocomplete=True),
+        _TICKET,
+    ),
     _verb(
         "reply",
         "Write to the customer",

@@ -265,8 +265,9 @@ Style = Literal["b", "i", "s", "code"]
 class Span:
     """A run of text. `text` is plain: the renderer escapes it. `url` must be http, https or mailto.
 
-    `mention`: the id of a group or person *from the configuration* (on-call); the only ping there is. With
-    `channel:` before it, a channel that the reader's platform shows by its name; nobody is called by that.
+    `mention`: the id of a group or person *from the configuration* (on-call), or `user:` and the id of an agent; the
+    only pings there are. With `channel:` before it, a channel that the reader's platform shows by its name; nobody is
+    called by that.
     """
 
     text: str

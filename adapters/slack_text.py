@@ -58,7 +58,7 @@ def mrkdwn(text: str) -> Json:
 
 
 def span_mrkdwn(span: Span) -> str:
-    named = (span.mention or "").removeprefix("channel:")
+    named = (span.mention or "").removeprefix("channel:").removeprefix("user:")
     if MENTIONABLE.match(named):
         return f"<{MENTION_SIGNS.get(named[0], '@')}{named}>"
     if span.url is not None and SAFE_URL.match(span.url):

@@ -19,6 +19,7 @@ from rapidfuzz import fuzz
 
 from adapters.port import Actor, ChatAdapter, Content
 from bot import wording
+from bot.agents import Agents, Names
 from bot.chores import Chores
 from bot.clock import Clock, RealClock
 from bot.config import Config
@@ -39,6 +40,7 @@ from bot.web import Site
 from bot.writer import StorageError, Writer
 from bot.writing import Writing
 from handoff.model import Decision, Fact, Known
+from handoff.policy import Policy
 from knowledge.library import KnowledgeError, Library, SnapshotInfo
 
 log = structlog.get_logger("app")
@@ -101,10 +103,11 @@ class App:
             metrics=self.metrics,
             parked=self._parked,
         )
+        self.agents = Agents(self.storage, self.policy.agents, self._agents_changed)
         self._gatherer = Gatherer(
             self.library, self.signals, self.storage, self.policy, self.metrics, helper=self.model,
             writing=Writing(self.model, self.policy),
-            incidents=self.incidents,
+            incidents=self.incidents, agents=self.agents,
         )  # fmt: skip
         self.engine = Engine(
             self.storage, self.outbox, self._gatherer, self.policy, self.word, clock=self.clock, metrics=self.metrics,
@@ -134,10 +137,15 @@ class App:
         """The launch mode that an admin set in the chat counts from the next decision on, and after a restart."""
         configured = self.config.bot.launch_mode
         mode: Any = await self.storage.get("launch_mode") or configured
-        self.policy = replace(self.policy, launch_mode=mode)
-        self.engine.policy = self.policy
-        self._gatherer.policy = self.policy
+        self._follow(replace(self.policy, launch_mode=mode))
         return {"mode": mode, "configured": configured}
+
+    def _agents_changed(self, names: Names) -> None:
+        self._follow(replace(self.policy, agents=names))
+
+    def _follow(self, policy: Policy) -> None:
+        """The rules from the next decision on."""
+        self.policy = self.engine.policy = self._gatherer.policy = policy
 
     async def _knowledge_changed(self) -> None:
         """A new snapshot has topics with boundaries of their own."""
@@ -165,13 +173,16 @@ class App:
         }  # fmt: skip
 
     async def choices(self, actor: Actor, option: str, typed: str) -> Sequence[tuple[str, str]]:
-        """Autocomplete: topics for everybody, tickets only for the desk and for the ticket's own customer."""
+        """Autocomplete: topics for everybody, tickets and colleagues for the desk alone."""
         staff = bool(actor.roles & {"agent", "admin"})
         if option == "ticket":
             rows = await self.reports.tickets(states=["new", "open", "pending", "escalated"], limit=200)
             items = (
                 [(f"T-{r['number']}", f"T-{r['number']} {r['subject']}"[:100]) for r in rows] if staff else []
             )
+        elif option == "to":
+            people = self.policy.agents.get(actor.platform, {}) if staff else {}
+            items = [(who, name) for who, name in people.items() if name]
         else:
             items = list(self.library.titles.items())
         ranked = sorted(items, key=lambda item: -fuzz.partial_ratio(typed.casefold(), item[1].casefold()))
@@ -188,6 +199,7 @@ class App:
         await self.writer.open()
         try:
             await self._follow_mode()
+            await self.agents.load()
             self.port = await self.site.open()
             await self._open_knowledge(progress)
             stop_ingress, stop_core = asyncio.Event(), asyncio.Event()

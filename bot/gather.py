@@ -52,6 +52,13 @@ class History(Protocol):
     async def earlier(self, case: Case, limit: int = 10) -> list[Earlier]: ...
 
 
+class Directory(Protocol):
+    """Who the people of the desk are."""
+
+    async def heard(self, event: Inbound) -> None:
+        """Somebody acts, perhaps as an agent."""
+
+
 class Gatherer:
     def __init__(
         self,
@@ -64,14 +71,17 @@ class Gatherer:
         writing: Writing | None = None,
         helper: Helper | None = None,
         incidents: Incidents | None = None,
+        agents: Directory | None = None,
     ) -> None:
         self._library, self._signals, self._storage = library, signals, storage
         self.policy, self._metrics, self._helper, self._incidents = policy, metrics, helper, incidents
-        self._writing = writing
+        self._writing, self._agents = writing, agents
 
     async def known(self, case: Case, step: Step, number: int, anchor: str, now: float) -> Known:
         """The facts for one step. `number`: the next free ticket number; `anchor`: of the message it is about."""
         event = step.event
+        if self._agents is not None:
+            await self._agents.heard(event)
         known = Known(
             next_number=number, refs=step.refs, texts=step.texts, anchor=anchor, redacted=event.redacted,
             waited_seconds=max(0.0, now - event.occurred_at) if event.catchup else 0.0,

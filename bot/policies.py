@@ -136,8 +136,16 @@ def _desks(config: Config, route: RouteConfig) -> Iterator[tuple[str, Place]]:
         yield local, Place(local, local, channel, kind="private")
 
 
-def _agents(config: Config) -> dict[str, tuple[str, ...]]:
-    """Whom a ticket can be given to, by the platform that they work on."""
+def _agents(config: Config) -> dict[str, dict[str, str]]:
+    """Whom a ticket can be given to, by the platform that they work on: id and name. Names are known where the people
+    are ours; elsewhere they are learned (`bot.agents`). Slack's ids of groups, "S…", are nobody's."""
     people = {"slack": config.staff.slack, "discord": config.staff.discord}
     people |= dict.fromkeys(LOCAL, config.staff.playground)
-    return {name: tuple(dict.fromkeys((*who.agents, *who.admins))) for name, who in people.items()}
+    return {
+        platform: {
+            one: one.title() if platform in LOCAL else ""
+            for one in (*who.agents, *who.admins)
+            if not (platform == "slack" and one.startswith("S"))
+        }
+        for platform, who in people.items()
+    }

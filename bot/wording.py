@@ -26,6 +26,7 @@ FOR_STAFF = (
     *(facts.Shadow, facts.Proposal),
 )
 SHADOWS_MAX = 5
+NAMED = "\x00"  # stands for the name that becomes a mention
 
 
 def word(fact: Fact, language: str, texts: Texts) -> Content:
@@ -53,8 +54,18 @@ def _line(fact: facts.Line, language: str, texts: Texts) -> Content:
     values = dict(fact.values)
     if fact.at is not None:
         values["at"] = texts.clock(fact.at, language)
-    body = (*_opening(fact, language, texts), para(texts.get(fact.key, language, **values)))
+    said = _calling(fact, values, language, texts) if fact.mention else None
+    body = (*_opening(fact, language, texts), said or para(texts.get(fact.key, language, **values)))
     return Content(body, tuple(texts.button(verb, arg, language) for verb, arg in fact.buttons))
+
+
+def _calling(fact: facts.Line, values: dict[str, str], language: str, texts: Texts) -> Block:
+    """The sentence with the name of whom it calls as a mention; before it where it does not say the name."""
+    slot = "to" if "to" in values else "name"
+    before, found, after = texts.get(fact.key, language, **{**values, slot: NAMED}).partition(NAMED)
+    if not found:
+        before, after = "", f" {before}"
+    return desk.calling(fact.mention, values.get(slot, ""), before, after)
 
 
 # --- to the customer, from the bot --------------------------------------------------------------------------

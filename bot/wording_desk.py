@@ -149,7 +149,7 @@ def raised(fact: facts.Raised, language: str, texts: Texts) -> Content:
     what = texts.get(
         "raised.line", language, ticket=ticket.id, priority=ticket.priority, subject=ticket.subject
     )
-    blocks = [_called(fact.mention, what)]
+    blocks = [called(fact.mention, what)]
     if fact.customer:
         blocks.append(para(texts.get("raised.customer", language, customer=fact.customer)))
     if fact.reason:
@@ -161,16 +161,22 @@ def on_call(fact: facts.OnCall, language: str, texts: Texts) -> Content:
     ticket = fact.ticket
     what = texts.get("on_call.line", language, ticket=ticket.id, subject=ticket.subject)
     key = "on_call.again" if fact.times > 1 else "on_call.first"
-    body = (_called(fact.mention, what), note(texts.get(key, language, times=str(fact.times))))
+    body = (called(fact.mention, what), note(texts.get(key, language, times=str(fact.times))))
     buttons = tuple(texts.button(verb, ticket.id, language) for verb in ("claim", "acknowledge"))
     return Content(body, buttons, urgent=True)
 
 
-def _called(mention: str, text: str) -> Block:
-    """A sentence that calls a configured group or person: the only ping there is."""
+def called(mention: str, text: str) -> Block:
+    """A sentence that calls a configured group or person."""
     if not mention:
         return para(text)
     return Block("para", ((Span(mention, mention=mention), Span(f" {text}")),))
+
+
+def calling(person: str, name: str, before: str, after: str) -> Block:
+    """A sentence in which an agent's name calls them; together with `called` the only pings there are."""
+    spans = (Span(before), Span(name or person, mention=f"user:{person}"), Span(after))
+    return Block("para", (tuple(span for span in spans if span.text),))
 
 
 # --- the conversation under it --------------------------------------------------------------------------------

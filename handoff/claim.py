@@ -6,7 +6,7 @@ that commit on no queued bot message of this conversation is delivered.
 
 from __future__ import annotations
 
-from adapters.port import Actor, MemberLeft
+from adapters.port import Actor, MemberLeft, PlatformName
 from handoff import escalation
 from handoff import ticket as tickets
 from handoff.facts import Line
@@ -80,17 +80,15 @@ def transfer(t: Turn, to: str) -> Decision:
     refused = t.refused("transfer") or unfit(t, "transfer")
     if refused is not None:
         return refused
-    to = to.strip().lstrip("@")
     desk = t.policy.desk(t.ticket.route, t.case.place.platform)
     platform = desk.platform if desk is not None else t.actor.platform
-    known = t.policy.agents.get(platform, ())
-    if not to or (known and to not in known):
+    agent = _colleague(t, to, platform, desk.tenant if desk is not None else t.actor.tenant)
+    if agent is None:
+        names = ", ".join(name for name in t.policy.agents.get(platform, {}).values() if name) or "-"
+        who = to.strip().lstrip("@")[:80] or "-"
         return t.no(
-            "refused.no_agent", "transfer to somebody who is no agent", verb="transfer", who=to or "-"
+            "refused.no_agent", "transfer to somebody who is no agent", verb="transfer", who=who, names=names
         )
-    agent = Actor(
-        platform, desk.tenant if desk is not None else t.actor.tenant, to, to, roles=frozenset({"agent"})
-    )
     if same_person(agent, t.ticket.assignee):
         return t.no("refused.taken", "transfer to whoever has it already", verb="transfer")
     t.move(
@@ -103,10 +101,23 @@ def transfer(t: Turn, to: str) -> Decision:
     )
     t.take_over()
     t.add(Cancel("on_call"))
-    t.staff(Line("staff.transferred", {"name": t.actor.name or t.actor.id, "to": agent.name}))
-    # Only the colleague's id is known here, and that is nothing for a customer to read.
-    t.notify(Line("customer.joined", {"ticket": t.ticket.id, "name": t.policy.public_name}))
-    return t.done("transfer", f"{t.ticket.id} goes to {agent.name}")
+    given = {"name": t.actor.name or t.actor.id, "to": agent.name or agent.id}
+    t.staff(Line("staff.transferred", given, mention=agent.id))
+    t.notify(Line("customer.joined", {"ticket": t.ticket.id, "name": t.public(agent.name)}))
+    return t.done("transfer", f"{t.ticket.id} goes to {agent.name or agent.id}")
+
+
+def _colleague(t: Turn, to: str, platform: PlatformName, tenant: str) -> Actor | None:
+    """The agent of this id or name; of a part of a name where it fits one of them only."""
+    people, said = t.policy.agents.get(platform, {}), to.strip().lstrip("@")
+    word = said.casefold()
+    names = {who: name.casefold() for who, name in people.items() if name}
+    found = [said] if said in people else [who for who, name in names.items() if name == word]
+    if not found and word:
+        found = [w for w, name in names.items() if name.startswith(word) or word in name.split()]
+    if len(found) != 1:
+        return None
+    return Actor(platform, tenant, found[0], people[found[0]], roles=frozenset({"agent"}))
 
 
 def member_left(t: Turn, event: MemberLeft) -> Decision:

@@ -30,7 +30,8 @@ from handoff.model import Earlier, Fact, Said, Ticket
 class Line(Fact):
     """One sentence: `key` names it in the catalogue, `values` fill its placeholders.
 
-    `buttons` are (verb, arg) pairs. `at` values (epoch seconds) are shown in the desk's time zone.
+    `buttons` are (verb, arg) pairs. `at` values (epoch seconds) are shown in the desk's time zone. `mention`: the id of
+    the agent whom it calls.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Line(Fact):
     at: float | None = None
     buttons: tuple[tuple[str, str], ...] = ()
     opening: bool = False  # the first thing that this customer hears from the bot: say that it is one
+    mention: str = ""
 
 
 # --- to the customer, from the bot ------------------------------------------------------------------------

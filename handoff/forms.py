@@ -21,6 +21,7 @@ from handoff import fields, listening, relay
 from handoff import ticket as tickets
 from handoff.model import Case, Ticket
 from handoff.policy import RESOLUTION_TYPES, ROOT_CAUSES, FieldRule, Policy, refusal
+from handoff.summary import shorten
 
 INPUTS_MAX, CHOICES_MAX = 5, 25
 TITLE_CHARACTERS, LABEL_CHARACTERS, HINT_CHARACTERS = 24, 45, 100
@@ -114,11 +115,17 @@ def _reply_inputs(text: str, canned: str, policy: Policy) -> tuple[FormInput, ..
 
 
 def _agent_input(label: str, case: Case, ticket: Ticket, policy: Policy) -> FormInput:
+    """A choice of colleagues by name; a line to write the name in where they are too many for one list."""
     desk = policy.desk(ticket.route, case.place.platform)
-    known = policy.agents.get(desk.platform if desk is not None else case.place.platform, ())
-    if known:
-        return FormInput("to", label, "choice", choices=tuple((a, a) for a in known[:CHOICES_MAX]))
-    return FormInput("to", label, "line", max=80)
+    people = policy.agents.get(desk.platform if desk is not None else case.place.platform, {})
+    had = ticket.assignee.id if ticket.assignee is not None else ""
+    others = sorted(
+        ((who, name) for who, name in people.items() if name and who != had), key=lambda one: one[1]
+    )
+    if 0 < len(others) <= CHOICES_MAX:
+        return FormInput("to", label, "choice", choices=tuple(others))
+    names = ", ".join(name for _, name in others)
+    return FormInput("to", label, "line", max=80, hint=shorten(names, HINT_CHARACTERS))
 
 
 def _resolve_inputs(

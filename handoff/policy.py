@@ -260,7 +260,7 @@ class Policy:
     undo_seconds: float = 5.0
     public_name: str = "Support"
     canned: Mapping[str, str] = field(default_factory=dict)
-    agents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # platform -> ids, for Transfer
+    agents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # platform -> id -> name or ""
     mute_seconds: float = 1800.0
     late_seconds: float = 1800.0
     phrases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # language -> key -> words

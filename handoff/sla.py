@@ -12,6 +12,9 @@ from handoff.model import CloseThread, Decision, Phase
 from handoff.turn import Turn
 
 EARLY_SECONDS = 1.0  # two clocks may differ by that much
+THEIR_TURN = frozenset((
+    "timer.claim_reply", "timer.follow_up", "timer.first_response_warn", "timer.resolution_warn",
+))  # fmt: skip
 
 
 def due(t: Turn, event: TimerFired) -> Decision:
@@ -48,10 +51,12 @@ def _desk(t: Turn) -> Place | None:
 
 
 def _line(t: Turn, key: str) -> Line:
+    """What the desk is told; whoever has the ticket is called by name where it is their turn."""
     ticket = t.ticket
     name = (ticket.assignee.name or ticket.assignee.id) if ticket.assignee is not None else "-"
     values = {"ticket": ticket.id, "name": name, "subject": ticket.subject, "priority": ticket.priority}
-    return Line(key, values)
+    mine = ticket.assignee is not None and key in THEIR_TURN
+    return Line(key, values, mention=ticket.assignee.id if mine and ticket.assignee else "")
 
 
 def _pick_up(t: Turn) -> None:

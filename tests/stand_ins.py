@@ -51,7 +51,7 @@ def policy(**changes: object) -> Policy:
         },
         timers=Timers(),
         canned={"thanks": "Thank you, {customer}.", "ask": "Please tell us your {version}."},
-        agents={NAME: ("dana", "kim", "lee")},
+        agents={NAME: {"dana": "Dana", "kim": "Kim", "lee": "Lee"}},
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
 

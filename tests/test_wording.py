@@ -320,6 +320,27 @@ def test_no_word_of_an_approved_text_is_lost(paragraphs: list[str]) -> None:
     assert " ".join(" ".join(shown(text)).split()) == " ".join(text.split())
 
 
+@pytest.mark.parametrize(
+    ("key", "values", "shown_as"),
+    [
+        ("staff.transferred", {"name": "Kim", "to": "Lee"}, ["Kim gave this to ", "Lee", "."]),
+        ("timer.claim_reply", {"name": "Lee", "ticket": "T-1"}, ["Lee", ", the customer of T-1 waits for your reply."]),
+        ("timer.resolution_warn", {"name": "Lee", "ticket": "T-1", "priority": "P2"}, ["Lee", " T-1 (P2) should be solved soon."]),
+    ],
+)  # fmt: skip
+def test_whoever_must_act_is_called_by_their_name(
+    key: str, values: dict[str, str], shown_as: list[str]
+) -> None:
+    """A line in a thread is read by whoever it calls; on both platforms that is a mention of one person."""
+    content = word(facts.Line(key, values, mention="U0LEE"), "en", TEXTS)
+    assert [span.text for span in spans(content)] == shown_as
+    assert {span.mention for span in spans(content)} - {None} == {"user:U0LEE"}
+    assert "<@U0LEE>" in str(slack_format.render(content))
+    numbered = word(facts.Line(key, values, mention="1234567890"), "en", TEXTS)
+    (part,) = discord_format.render(numbered)
+    assert part["allowed_mentions"] == {"parse": [], "replied_user": False, "users": ["1234567890"]}
+
+
 # --- the team's own wording -----------------------------------------------------------------------------------
 
 
@@ -347,7 +368,7 @@ def test_the_default_configuration_becomes_rules() -> None:
     assert (desk.channel, desk.kind) == ("desk", "private")
     assert policy.is_desk(desk)
     assert policy.fields["email"].private
-    assert policy.agents["playground"] == ("dana", "kim")
+    assert policy.agents["playground"] == {"dana": "Dana", "kim": "Kim"}
     assert policy.phrase("button.claim", "de") == "Übernehmen"
     assert texts_of(Config()).bot == "Firstline"
 

@@ -86,7 +86,7 @@ POLICY = Policy(
     },
     tiers=(TierRule("gold", users=frozenset({"ben"}), floor="P1"),),
     canned={"hello": "Hello {customer}, this is {agent}.", "amount": "You get {amount} back."},
-    agents={"playground": ("dana", "kim", "lee")},
+    agents={"playground": {"dana": "Dana", "kim": "Kim", "lee": "Lee"}},
     phrases=TEXTS.catalogues,
 )
 

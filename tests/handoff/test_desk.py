@@ -7,7 +7,15 @@ from itertools import product
 
 import pytest
 
-from adapters.port import ActionInvoked, CommandInvoked, DeliveryFailed, HomeOpened, MemberLeft, ThreadChanged
+from adapters.port import (
+    ActionInvoked,
+    CommandInvoked,
+    DeliveryFailed,
+    FormInput,
+    HomeOpened,
+    MemberLeft,
+    ThreadChanged,
+)
 from handoff import forms
 from handoff import ticket as tickets
 from handoff.facts import (
@@ -24,7 +32,7 @@ from handoff.facts import (
 )
 from handoff.forms import form_for
 from handoff.model import CloseThread, Earlier, Home, Phase, Say, TicketState, Update, Whisper
-from handoff.policy import PERMISSIONS
+from handoff.policy import PERMISSIONS, Policy
 from tests.handoff.scene import (
     ANA,
     BEN,
@@ -186,6 +194,62 @@ def test_transfer_changes_hands_at_once() -> None:
     assert scene.case.ticket.assignee.id == "lee"
     assert scene.case.epoch == 2
     assert whispered(scene.presses(KIM, "release")) == "refused.taken"
+
+
+@pytest.mark.parametrize("who", ["lee", "Lee", "@lee", " @Lee ", "le", "LEE"])
+def test_a_colleague_is_named_as_people_name_them(who: str) -> None:
+    scene = Scene().claimed()
+    scene.submits(KIM, "transfer", to=who)
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.assignee is not None
+    assert (scene.case.ticket.assignee.id, scene.case.ticket.assignee.name) == ("lee", "Lee")
+
+
+def test_a_name_that_fits_two_is_refused_with_the_names_that_are_known() -> None:
+    ids = {"U1": "Lee Ann", "U2": "Lee Bo", "U3": ""}
+    scene = Scene(replace(POLICY, agents={"playground": ids})).claimed()
+    for who in ("lee", "", "nobody", "an"):
+        decision = scene.submits(KIM, "transfer", to=who)
+        line = next(e.what for e in decision.effects if isinstance(e, Whisper))
+        assert isinstance(line, Line)
+        assert (line.key, line.values["names"]) == ("refused.no_agent", "Lee Ann, Lee Bo")
+    assert scene.submits(KIM, "transfer", to="ann").kind == "transfer"
+    assert scene.submits(DANA, "transfer", to="U3").kind == "transfer"
+
+
+def test_a_transfer_tells_the_customer_a_name_and_calls_the_colleague() -> None:
+    """An id is nothing to read; whoever gets the ticket is called in its thread."""
+    ids = {"U1": "Lee", "U3": ""}
+    scene = Scene(replace(POLICY, agents={"playground": ids})).claimed()
+    scene.submits(KIM, "transfer", to="lee")
+    joined = scene.told[-1]
+    assert isinstance(joined, Line)
+    assert joined.values["name"] == "Lee"
+    given = scene.staff_saw(Line)[-1]
+    assert (given.key, given.values["to"], given.mention) == ("staff.transferred", "Lee", "U1")
+    scene.submits(DANA, "transfer", to="U3")
+    joined = scene.told[-1]
+    assert isinstance(joined, Line)
+    assert joined.values["name"] == POLICY.public_name
+
+
+def test_the_form_lists_colleagues_by_name_without_whoever_has_it() -> None:
+    def to(policy: Policy) -> FormInput:
+        scene = Scene(policy).claimed()
+        press = ActionInvoked(
+            keys=("p",), place=CARD, actor=KIM, occurred_at=0, verb="transfer", arg=scene.number
+        )
+        form = form_for(press, scene.case, policy, "")
+        assert form is not None
+        return form.inputs[0]
+
+    assert to(POLICY).choices == (("dana", "Dana"), ("lee", "Lee"))
+    unseen = to(replace(POLICY, agents={"playground": {"U9": ""}}))
+    assert (unseen.kind, unseen.choices) == ("line", ())
+    many = to(replace(POLICY, agents={"playground": {f"U{n}": f"Agent {n:02}" for n in range(30)}}))
+    assert many.kind == "line"
+    assert many.hint.startswith("Agent 00, Agent 01")
+    assert len(many.hint) <= 100
 
 
 def test_writing_in_the_customers_thread_is_a_takeover() -> None:
