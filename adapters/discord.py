@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import discord
 
+from adapters.discord_absence import Absence, left
 from adapters.discord_check import check
 from adapters.discord_client import build_client, guild_facts, is_role, stop_heartbeats
 from adapters.discord_commands import sync
@@ -25,6 +26,7 @@ from adapters.discord_send import Sender, plan
 from adapters.discord_settings import DiscordSettings, Timing, Words
 from adapters.port import (
     Actor,
+    AdapterError,
     AdapterFatal,
     Caps,
     CheckResult,
@@ -83,6 +85,7 @@ class DiscordAdapter:
         self._http: RoutedHTTP | None = None
         self._sender: Sender | None = None
         self._history: History | None = None
+        self._absence: Absence | None = None
         self._intake: Intake | None = None
         self._over: asyncio.Future[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,6 +143,7 @@ class DiscordAdapter:
         http.gateway = self._gateway
         self._client, self._http = client, http
         self._history = History(self.settings, http, client, self.actor)
+        self._absence = Absence(self.settings, http, client, self._history, self._clock)
         self._intake = Intake(
             self.settings,
             client,
@@ -194,7 +198,7 @@ class DiscordAdapter:
         if self._intake:
             self._intake.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._sender = self._history = self._intake = None
+        self._sender = self._history = self._absence = self._intake = None
         self._client = self._http = None
         if self._over and not self._over.done():
             self._over.cancel()
@@ -279,13 +283,36 @@ class DiscordAdapter:
             self._over.set_exception(error)
 
     async def _connected(self, sink: Sink, *, fresh: bool) -> None:
-        async with self._catching, sink.catching_up("discord"):
-            for mark in await sink.marks("discord"):
-                async for event in self.catch_up(mark, _CATCH_UP):
-                    await sink.receive(event)
-        sink.state("discord", "connected")
+        history, absence, intake = self._history, self._absence, self._intake
+        if history is None or absence is None or intake is None:
+            return
+        async with self._catching:
+            async with sink.catching_up("discord"):
+                marks = await sink.marks("discord")
+                if new := absence.unmarked(marks):
+                    await sink.watch(new)
+                    marks = await sink.marks("discord")
+                with history.round(told=fresh):
+                    for mark in marks:
+                        async for event in history.since(mark, _CATCH_UP):
+                            await sink.receive(event)
+            sink.state("discord", "connected")
         if fresh and self._http is not None and self._client is not None:
             await self._sync_commands(self._http, str(self._client.application_id))
+        await self._look_back(sink, marks, absence, intake)
+
+    async def _look_back(self, sink: Sink, marks: Sequence[Mark], absence: Absence, intake: Intake) -> None:
+        """What else became of open conversations. Nobody waits for it, and what fails is done at the next connection."""
+        try:
+            async for event in absence.changes(marks):
+                await sink.receive(event)
+            async for guild, agent, stays in absence.members(await sink.assignees("discord")):
+                if stays:
+                    intake.knows_agent(guild, agent)
+                else:
+                    await sink.receive(left(guild, agent, self.settings.staff_channel, self._clock()))
+        except AdapterError as error:
+            log.warning("not everything that happened meanwhile is known: %s", error)
 
     async def _sync_commands(self, http: RoutedHTTP, app: str) -> None:
         try:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import aiohttp
 import discord
 
+from adapters.discord_absence import left, top_level
 from adapters.discord_client import guild_facts
 from adapters.discord_files import Files
 from adapters.discord_format import OPTION, OPTIONS, Payload
@@ -32,13 +33,14 @@ from adapters.discord_parse import (
     spoken,
 )
 from adapters.discord_people import ADMINISTRATOR, MANAGE_GUILD, actor_of, roles_of
+from adapters.discord_rooms import HEARD_TYPES
 from adapters.discord_settings import DiscordSettings
 from adapters.discord_text import clip
 from adapters.port import (
     Actor,
     AdapterError,
     InstallChanged,
-    MemberLeft,
+    Mark,
     Place,
     Sink,
     ThreadChanged,
@@ -80,6 +82,7 @@ class Intake:
             "MESSAGE_REACTION_ADD": self._reaction_added,
             "MESSAGE_REACTION_REMOVE": self._reaction_removed,
             "INTERACTION_CREATE": self._interaction,
+            "CHANNEL_CREATE": self._channel,
             "THREAD_UPDATE": self._thread,
             "THREAD_DELETE": self._thread_gone,
             "GUILD_MEMBER_REMOVE": self._member_left,
@@ -131,7 +134,7 @@ class Intake:
         ids = frozenset(str(r) for r in member.get("roles", []))
         roles = self._roles(str(user["id"]), ids, room.tenant, int(member.get("permissions") or 0))
         if "agent" in roles:
-            self._agents.add((room.tenant, str(user["id"])))
+            self.knows_agent(room.tenant, str(user["id"]))
         return actor_of(user, member, room.tenant, roles, me)
 
     async def _asked(self, user: str, room: Room) -> frozenset[str]:
@@ -202,6 +205,13 @@ class Intake:
 
     # --- structure ---
 
+    async def _channel(self, data: dict[str, Any]) -> None:
+        """A new channel: what is said there is missed from its beginning on."""
+        ident = str(data["id"])
+        if int(data["type"]) in HEARD_TYPES and self._settings.channels.get(ident) != "off":
+            place = top_level(self._rooms.from_raw(data, {}))
+            await self._sink.watch([Mark(place, ident)])
+
     async def _thread(self, data: dict[str, Any]) -> None:
         meta, ident = data.get("thread_metadata") or {}, str(data["id"])
         state: Literal["locked", "archived", "unarchived"] = (
@@ -236,19 +246,20 @@ class Intake:
         guild, user = str(data["guild_id"]), str(data["user"]["id"])
         ids = frozenset(str(r) for r in data.get("roles", []))
         if "agent" in self._roles(user, ids, guild, 0):
-            self._agents.add((guild, user))
+            self.knows_agent(guild, user)
         else:
             await self._no_agent(guild, user)
+
+    def knows_agent(self, guild: str, user: str) -> None:
+        """Somebody is an agent now; if they leave, that is told."""
+        self._agents.add((guild, user))
 
     async def _no_agent(self, guild: str, user: str) -> None:
         """Tell of a leaver only if we knew them as an agent; the others the core asks about anyway."""
         if (guild, user) not in self._agents:
             return
         self._agents.discard((guild, user))
-        now = self._clock()
-        place = Place("discord", guild, self._settings.staff_channel)
-        key = f"discord:left:{guild}:{user}:{int(now)}"
-        await self._sink.receive(MemberLeft(keys=(key,), place=place, actor=None, occurred_at=now, who=user))
+        await self._sink.receive(left(guild, user, self._settings.staff_channel, self._clock()))
 
     async def _guild_gone(self, data: dict[str, Any]) -> None:
         if data.get("unavailable"):

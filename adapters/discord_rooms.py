@@ -12,6 +12,7 @@ from adapters.discord_people import VIEW_CHANNEL, overwrites
 from adapters.discord_settings import DiscordSettings
 
 DM_TYPES, THREAD_TYPES, FORUM_TYPES = frozenset({1, 3}), frozenset({10, 11, 12}), frozenset({15, 16})
+HEARD_TYPES = frozenset({0, 2, 5, 13}) | FORUM_TYPES  # guild channels in which people write or post
 PRIVATE_THREAD = 12
 _KEPT = 5000
 

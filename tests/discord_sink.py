@@ -80,6 +80,7 @@ class RecordingSink:
         for mark in marks:
             if mark.place.conversation not in marked:
                 self.watched.setdefault(mark.place.conversation, mark)
+        self._changed()
 
     async def assignees(self, _platform: str) -> Sequence[str]:
         return self.assigned

@@ -160,8 +160,9 @@ class Rest:
     # --- messages ---
 
     async def history(self, request: web.Request) -> web.Response:
-        """Newest first; `after` returns the messages that follow immediately, not the latest ones."""
-        channel = self._channel(request, HISTORY)
+        """Newest first; `after` returns the messages that follow immediately, not the latest ones. Whoever may not
+        read the history gets no messages, and no error."""
+        channel = self._channel(request)
         if channel["type"] == FORUM:
             raise Refused(400, 50024, "Cannot execute action on this channel type")
         query = request.query
@@ -169,6 +170,8 @@ class Rest:
         if not 1 <= limit <= 100:
             raise Refused(400, 50035, "Invalid Form Body", {"limit": {}})
         stored = sorted(self.world.messages[channel["id"]].values(), key=lambda m: int(m["id"]))
+        if not self.world.permissions(channel, self.world.bot) & HISTORY:
+            stored = []
         if "after" in query:
             page = [m for m in stored if int(m["id"]) > int(query["after"])][:limit]
         elif "before" in query:

@@ -37,7 +37,7 @@ class DiscordServer(People):
     "general", "forum", "staff" exist; "staff" is seen by the role `server.agents` alone). A thread made from a
     message has the message's id.
 
-    People: `add_user`, `add_role`, `add_channel`, `set_roles`, `member_leaves`; `user_says`, `user_posts`
+    People: `add_user`, `add_role`, `add_channel`, `channel_appears`, `set_roles`, `member_leaves`; `user_says`, `user_posts`
     (forum), `user_edits`, `user_deletes`, `user_bulk_deletes`, `user_reacts`, `user_starts_thread`,
     `user_dm`, `bot_says`, `webhook_says`, `system_says`, `unfurl`; `user_presses`, `user_submits`,
     `user_command`, `user_context_menu`, `autocomplete`. The five interactions return an `Interaction` as soon
@@ -270,6 +270,12 @@ class DiscordServer(People):
     ) -> str:
         hidden = [self.world.overwrite(self.guild, deny=1 << 10)] if private else []
         return self.world.add_channel(name, FORUM if forum else 0, overwrites=hidden, tags=tags)
+
+    async def channel_appears(self, name: str) -> str:
+        """Somebody makes a text channel."""
+        ident = self.add_channel(name)
+        await self.gateway.dispatch("CHANNEL_CREATE", self.world.channels[ident])
+        return ident
 
     async def set_roles(self, user: str, roles: Iterable[str]) -> None:
         member = self.world.members[self.world.user(user)]
