@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import aiohttp
@@ -37,7 +38,8 @@ from adapters.slack_files import Files
 from adapters.slack_history import History
 from adapters.slack_http import routes
 from adapters.slack_ingress import Ingress, build_bolt
-from adapters.slack_parse import Kind, Us
+from adapters.slack_leavers import Leavers
+from adapters.slack_parse import Kind, Us, place_of
 from adapters.slack_people import People
 from adapters.slack_sending import Sending, parts
 from adapters.slack_socket import ManagedSocketClient
@@ -71,6 +73,7 @@ class SlackSettings:
     backoff_seconds: float = 0.5
     watch_seconds: float = 1.0
     ack_seconds: float = 2.0
+    share_seconds: float = 0.3
 
 
 @dataclass(slots=True)
@@ -81,6 +84,7 @@ class _Workspace:
     people: People
     sending: Sending
     history: History
+    leavers: Leavers
 
 
 class SlackAdapter:
@@ -104,11 +108,13 @@ class SlackAdapter:
         self._workspace: _Workspace | None = None
         self._learning = asyncio.Lock()
         self._kinds: dict[str, Kind] = {}
+        self._shared: set[str] = set()
         self._bolt: AsyncApp | None = None
         self._ingress: Ingress | None = None
         self._sockets: list[ManagedSocketClient] = []
         self._fatal: asyncio.Future[None] | None = None
-        self._gap = asyncio.Event()
+        self._gap = asyncio.Event()  # something may have been missed
+        self._read_back = asyncio.Event()  # and was caught up; the rest of it may follow
         self._closed = asyncio.Event()
 
     # --- life ------------------------------------------------------------------------------------------------
@@ -118,6 +124,7 @@ class SlackAdapter:
         sink.state("slack", "connecting")
         self._closed.clear()
         self._gap.clear()
+        self._read_back.clear()
         self._fatal = asyncio.get_running_loop().create_future()
         try:
             workspace = await self._identify()
@@ -155,6 +162,7 @@ class SlackAdapter:
             workspace.us,
             workspace.people,
             workspace.history,
+            workspace.leavers,
             lambda op: workspace.sending.deliver(op, 0, f"told:{op.interaction}"),
             clock=self._clock,
             ack_seconds=self.settings.ack_seconds,
@@ -169,7 +177,7 @@ class SlackAdapter:
         )
         await self._learn_channels(api)
         if self.settings.http:
-            self._gap.set()
+            self._listen_anew(workspace)
             return
         if not self.settings.app_token:
             raise AdapterFatal(
@@ -178,7 +186,7 @@ class SlackAdapter:
         for _ in range(max(1, self.settings.sockets)):
             if self._bolt is None or self._closed.is_set():
                 return  # told to stop while connecting
-            socket = self._socket(self._bolt, api.client)
+            socket = self._socket(self._bolt, workspace)
             self._sockets.append(socket)
             # The first must stand before anything else is done; the others follow while it already listens.
             await self._or_fatal(socket.connect())
@@ -190,26 +198,33 @@ class SlackAdapter:
             with contextlib.suppress(AdapterError):
                 answer = await api.call("conversations.info", form=True, channel=channel)
                 self._kinds[channel] = "private" if answer["channel"].get("is_private") else "channel"
+                (self._shared.add if answer["channel"].get("is_ext_shared") else self._shared.discard)(
+                    channel
+                )
 
         await asyncio.gather(*(learn(channel) for channel in self.settings.channels))
 
-    def _socket(self, bolt: AsyncApp, web_client: AsyncWebClient) -> ManagedSocketClient:
+    def _socket(self, bolt: AsyncApp, workspace: _Workspace) -> ManagedSocketClient:
         return ManagedSocketClient(
             bolt,
             app_token=self.settings.app_token,
-            web_client=web_client,
+            web_client=workspace.sending.api.client,
             ping_interval=self.settings.ping_seconds,
             backoff=self.settings.backoff_seconds,
             proxy=self.settings.proxy or None,
             on_fatal=self._token_refused,
-            on_connected=self._socket_connected,
+            on_connected=partial(self._socket_connected, workspace),
         )
 
-    def _socket_connected(self, socket: ManagedSocketClient, planned: bool) -> None:  # noqa: FBT001
+    def _socket_connected(self, workspace: _Workspace, socket: ManagedSocketClient, planned: bool) -> None:  # noqa: FBT001
         """A planned change while another socket listens leaves no gap; anything else may have."""
         others = any(other.alive for other in self._sockets if other is not socket)
         if not (others and planned):
-            self._gap.set()
+            self._listen_anew(workspace)
+
+    def _listen_anew(self, workspace: _Workspace) -> None:
+        workspace.people.told_from_now_on()
+        self._gap.set()
 
     def _token_refused(self, code: str) -> None:
         if self._fatal is not None and not self._fatal.done():
@@ -235,10 +250,18 @@ class SlackAdapter:
             await asyncio.gather(doing, closed, return_exceptions=True)
 
     async def _until_over(self, sink: Sink, workspace: _Workspace) -> None:
-        watch = asyncio.ensure_future(self._watch(sink))
-        catching_up = asyncio.ensure_future(self._catch_up_after_gaps(sink, workspace))
-        both = asyncio.gather(watch, catching_up)
-        await self._or_fatal(both)
+        work = (
+            self._watch(sink),
+            self._each_time(self._gap, partial(self._catch_up, sink, workspace)),
+            self._each_time(self._read_back, partial(self._follow_up, sink, workspace)),
+        )
+        await self._or_fatal(asyncio.gather(*work))
+
+    async def _each_time(self, event: asyncio.Event, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await event.wait()
+            event.clear()
+            await work()
 
     async def _watch(self, sink: Sink) -> None:
         """Reconnect a socket that was cut, at once; give up when none lives for a minute."""
@@ -257,14 +280,37 @@ class SlackAdapter:
             for socket in self._sockets:
                 socket.revive()
 
-    async def _catch_up_after_gaps(self, sink: Sink, workspace: _Workspace) -> None:
-        while True:
-            await self._gap.wait()
-            self._gap.clear()
-            async with sink.catching_up("slack"):
-                async for event in workspace.history.missed_since(await sink.marks("slack"), CATCH_UP_PAGE):
-                    await sink.receive(event)
-            sink.state("slack", "connected")
+    async def _catch_up(self, sink: Sink, workspace: _Workspace) -> None:
+        """What must be known before anything is answered: what people wrote."""
+        async with sink.catching_up("slack"):
+            await self._begin_watching(sink, workspace)
+            async for event in workspace.history.missed_since(await sink.marks("slack"), CATCH_UP_PAGE):
+                await sink.receive(event)
+        sink.state("slack", "connected")
+        self._read_back.set()
+
+    async def _begin_watching(self, sink: Sink, workspace: _Workspace) -> None:
+        """A channel in which nothing was ever recorded is watched from its last message on."""
+        marked = {mark.place.channel for mark in await sink.marks("slack") if mark.place.thread is None}
+        watched = [channel for channel, mode in self.settings.channels.items() if mode != "off"]
+        fresh = {*watched, *filter(None, (self.settings.staff_channel,))} - marked
+        places = [
+            place_of(workspace.us, channel, None, external=channel in self._shared)
+            for channel in sorted(fresh)
+        ]
+        found = await asyncio.gather(*(workspace.history.newest(place) for place in places))
+        await sink.watch([mark for mark in found if mark is not None])
+
+    async def _follow_up(self, sink: Sink, workspace: _Workspace) -> None:
+        """What else may have happened meanwhile, while answers already go out."""
+        async for left in workspace.leavers.missed(await sink.assignees("slack")):
+            await sink.receive(left)
+        try:
+            await workspace.people.meet_everybody()
+            async for event in workspace.history.changed(CATCH_UP_PAGE):
+                await sink.receive(event)
+        except AdapterError as error:
+            log.warning("not everything was looked up again", extra={"why": str(error)})
 
     async def _stop_sockets(self, grace: float) -> None:
         sockets, self._sockets = self._sockets, []
@@ -332,7 +378,8 @@ class SlackAdapter:
             settings.file_bytes_max,
             self._live,
         )
-        return _Workspace(us, people, sending, History(api, us, people))
+        history = History(api, us, people, self._clock)
+        return _Workspace(us, people, sending, history, Leavers(us, people, self._clock))
 
     def _live(self, key: str) -> str | None:
         return self._ingress.live(key) if self._ingress is not None else None

@@ -5,6 +5,7 @@ Nothing is retried here: a call happens once, and the outbox decides what happen
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -73,6 +74,14 @@ SLOW_DOWN = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ServerTimeoutError)
 
 
+class Vanished(Gone):
+    """What was named does not exist, with Slack's code for what it was."""
+
+    def __init__(self, method: str, code: str) -> None:
+        super().__init__(f"{method}: {code}")
+        self.code = code
+
+
 class TokenRefused(Unavailable):
     """Slack refuses the token: nothing was delivered, and nothing will be until somebody acts."""
 
@@ -127,6 +136,14 @@ class SlackApi:
         data: Any = response.data
         return {**data, "_headers": response.headers} if method == "auth.test" else data
 
+    async def patiently(self, method: str, **query: Any) -> Mapping[str, Any]:
+        """Read, waiting as long as Slack asks: for work in the background, which nobody waits for directly."""
+        while True:
+            try:
+                return await self.call(method, form=True, **query)
+            except RateLimited as error:
+                await asyncio.sleep(error.retry_after)
+
     def _refusal(self, method: str, error: SlackApiError, *, write: bool) -> AdapterError:
         response: Any = error.response
         status = int(getattr(response, "status_code", getattr(response, "status", 0)))
@@ -159,7 +176,7 @@ def seconds_of(headers: Mapping[str, str]) -> float:
 def refusal(method: str, code: str, needed: str | None = None) -> AdapterError:
     """What an error code of Slack means for the one who sends."""
     if code in GONE:
-        return Gone(f"{method}: {code}")
+        return Vanished(method, code)
     if code in TOO_LATE:
         return TooLate(f"{method}: {code}")
     if code in FORBIDDEN or code.startswith("restricted_action"):

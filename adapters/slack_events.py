@@ -86,7 +86,7 @@ def parse_message_event(
     told = told or KINDS.get(str(event.get("channel_type", "")))
     subtype = event.get("subtype")
     if subtype == "message_changed":
-        return _parse_edit(event, us, names, channel, told, key, attempt, external=external)
+        return _parse_edit(event, us, names, channel, told, key, attempt, external=external, catchup=catchup)
     if subtype == "message_deleted":
         return _parse_deletion(event, us, channel, told, key, attempt, external=external)
     if subtype not in TEXT_SUBTYPES or event.get("hidden") or is_bot(event, us):
@@ -127,6 +127,7 @@ def _parse_edit(
     attempt: int,
     *,
     external: bool,
+    catchup: bool = False,
 ) -> Inbound | None:
     """Only when words or files differ: Slack sends the same event for every link preview."""
     message: Json = event.get("message") or {}
@@ -147,12 +148,13 @@ def _parse_edit(
         return None
     stamp = str((message.get("edited") or {}).get("ts") or event.get("event_ts") or ts)
     return MessageEdited(
-        keys=(key, f"slack:edit:{us.tenant}:{channel}:{ts}:{stamp}"),
+        keys=(*filter(None, (key,)), f"slack:edit:{us.tenant}:{channel}:{ts}:{stamp}"),
         place=place,
         actor=actor_of(us, str(message["user"]), message.get("user_team") or message.get("team")),
         occurred_at=float(stamp),
         order=order(stamp),
         attempt=attempt,
+        catchup=catchup,
         ref=MsgRef(place, ts),
         text=text,
         files=files,
@@ -160,7 +162,14 @@ def _parse_edit(
 
 
 def _parse_deletion(
-    event: Json, us: Us, channel: str, told: Kind | None, key: str, attempt: int, *, external: bool
+    event: Json,
+    us: Us,
+    channel: str,
+    told: Kind | None,
+    key: str,
+    attempt: int,
+    *,
+    external: bool,
 ) -> Inbound | None:
     before: Json = event.get("previous_message") or {}
     if before and is_bot(before, us):
@@ -169,7 +178,7 @@ def _parse_deletion(
     place = message_place(us, channel, {**before, "ts": ts}, told, external=external)
     stamp = str(event.get("event_ts") or event.get("ts") or ts)
     return MessageDeleted(
-        keys=(key, f"slack:del:{us.tenant}:{channel}:{ts}"),
+        keys=(*filter(None, (key,)), _deletion_key(us, channel, ts)),
         place=place,
         actor=actor_of(us, str(before["user"]), before.get("team")) if before.get("user") else None,
         occurred_at=float(stamp),
@@ -177,6 +186,23 @@ def _parse_deletion(
         attempt=attempt,
         ref=MsgRef(place, ts),
     )
+
+
+def deletion(us: Us, ref: MsgRef, now: float) -> MessageDeleted:
+    """A message that is no longer there, found out about by reading back at `now`."""
+    return MessageDeleted(
+        keys=(_deletion_key(us, ref.place.channel, ref.id),),
+        place=ref.place,
+        actor=None,
+        occurred_at=now,
+        order=order(f"{now:.6f}"),
+        catchup=True,
+        ref=ref,
+    )
+
+
+def _deletion_key(us: Us, channel: str, ts: str) -> str:
+    return f"slack:del:{us.tenant}:{channel}:{ts}"
 
 
 def _parse_reaction(event: Json, us: Us, key: str, attempt: int) -> Inbound | None:

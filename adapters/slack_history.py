@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from adapters.port import (
@@ -20,10 +19,9 @@ from adapters.port import (
     Place,
     Post,
     Private,
-    RateLimited,
 )
-from adapters.slack_api import SlackApi
-from adapters.slack_events import parse_message_event
+from adapters.slack_api import SlackApi, Vanished
+from adapters.slack_events import deletion, parse_message_event
 from adapters.slack_parse import Us, mentioned, order
 from adapters.slack_people import MESSAGE_MAX_AGE, People
 from adapters.slack_sending import mark_of, messages_of
@@ -33,31 +31,59 @@ log = logging.getLogger("firstline.slack")
 ASKED_ONE_BY_ONE = 5
 PAGES_MAX = 25  # beyond that a channel was busy for days: what is older is not worth an answer any more
 LOOK_BACK_SECONDS = 5.0
+BEFORE_ALL = "0000000000.000000"
+THREAD_GONE = "thread_not_found"
+TOMBSTONE = "tombstone"
+# Edits are told apart by their keys, which are kept for two days. A message that is missing later than a week was
+# more likely removed by the workspace's retention than by its author.
+EDITED_WITHIN = 46 * 3600.0
+DELETED_WITHIN = 7 * 86400.0
 
 Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What Slack showed; `complete`: all there is in the range that was asked for."""
+
+    messages: list[Json]
+    complete: bool
 
 
 class History:
     """The channels' own memory."""
 
-    def __init__(self, api: SlackApi, us: Us, people: People) -> None:
-        self._api, self._us, self._people = api, us, people
+    def __init__(self, api: SlackApi, us: Us, people: People, clock: Callable[[], float]) -> None:
+        self._api, self._us, self._people, self._clock = api, us, people, clock
+        self._unread: list[Mark] = []
 
     # --- catching up -----------------------------------------------------------------------------------------
 
+    async def newest(self, place: Place) -> Mark | None:
+        """Where listening begins in a channel: after the last message that is there now; None: it cannot be read."""
+        try:
+            answer = await self._api.patiently("conversations.history", channel=place.channel, limit=1)
+        except AdapterError as error:
+            log.warning("channel not read", extra={"channel": place.channel, "why": str(error)})
+            return None
+        return Mark(place, str(answer["messages"][0]["ts"]) if answer["messages"] else BEFORE_ALL)
+
     async def missed(self, mark: Mark, page: int) -> AsyncIterator[Inbound]:
-        """Everything that people wrote in `mark.place` after `mark.after`, oldest first, replies included.
+        """Everything that people wrote in `mark.place` after `mark.after`, oldest first, replies included; before it
+        what became of the messages that are known there.
 
         Nothing for a place without a mark: a channel's past before the first start is not ours to answer.
         """
         if not mark.after:
             return
-        try:
-            found = await self._messages(mark, page)
-        except (Gone, Forbidden) as error:
-            log.warning("not caught up", extra={"channel": mark.place.channel, "why": str(error)})
+        found = await self._read(mark, page)
+        if found is None:
             return
-        for message in sorted(found, key=lambda message: order(str(message["ts"]))):
+        for change in self._changed(mark, found):
+            yield change
+        for message in sorted(found.messages, key=lambda message: order(str(message["ts"]))):
+            if order(str(message["ts"])) <= order(mark.after):
+                continue
             event = await self._event(message, mark.place)
             if event is not None:
                 yield event
@@ -66,16 +92,63 @@ class History:
         """As `missed`, for all marks, without asking Slack about threads in which nobody wrote.
 
         Reading every thread of a busy team would take minutes at Slack's rate; the channel's own history tells
-        two hundred roots at once when each was last replied to.
+        two hundred roots at once when each was last replied to. See `changed` for what that leaves out.
         """
-        silent: set[str] = set()
+        self._unread = []
         for channel in dict.fromkeys(mark.place.channel for mark in marks):
-            silent |= await self._silent(
-                channel, [m for m in marks if m.place.channel == channel and m.after], page
-            )
-        for mark in marks:
-            if mark.place.conversation not in silent:
-                async for event in self.missed(mark, page):
+            here = [mark for mark in marks if mark.place.channel == channel and mark.after]
+            try:
+                silent = await self._silent(channel, here, page)
+            except (Gone, Forbidden) as error:
+                log.warning("not caught up", extra={"channel": channel, "why": str(error)})
+                continue
+            self._unread += [mark for mark in here if mark.place.conversation in silent]
+            for mark in here:
+                if mark.place.conversation not in silent:
+                    async for event in self.missed(mark, page):
+                        yield event
+
+    async def changed(self, page: int) -> AsyncIterator[Inbound]:
+        """What was edited and deleted meanwhile in open conversations in which nobody wrote: Slack does not say of a
+        thread that one of its messages changed, so each is read, in the background."""
+        unread, self._unread = self._unread, []
+        for mark in unread:
+            found = await self._read(mark, page) if mark.known else None
+            for event in self._changed(mark, found) if found is not None else ():
+                yield event
+
+    async def _read(self, mark: Mark, page: int) -> Found | None:
+        """What stands in a place since the oldest message that matters there; None: it cannot be read."""
+        since = min((mark.after, *(ref.id for ref in mark.known)), key=order)
+        try:
+            return await self._messages(mark, since, page)
+        except Vanished as error:
+            if error.code == THREAD_GONE:
+                return Found([], complete=True)
+            log.warning("not caught up", extra={"channel": mark.place.channel, "why": str(error)})
+        except (Gone, Forbidden) as error:
+            log.warning("not caught up", extra={"channel": mark.place.channel, "why": str(error)})
+        return None
+
+    def _changed(self, mark: Mark, found: Found) -> Iterator[Inbound]:
+        """Edits and deletions of what is known in `mark.place`. What was heard of before has the same key."""
+        now = self._clock()
+        by_id = {str(message["ts"]): message for message in found.messages}
+        for ref in mark.known:
+            message = by_id.get(ref.id)
+            missing = message is None and found.complete and now - float(ref.id) <= DELETED_WITHIN
+            if missing or (message is not None and message.get("subtype") == TOMBSTONE):
+                yield deletion(self._us, ref, now)
+            elif message is not None and now - _edited_at(message) <= EDITED_WITHIN:
+                event = parse_message_event(
+                    {"subtype": "message_changed", "channel": mark.place.channel, "message": message},
+                    self._us,
+                    {},
+                    external=mark.place.external,
+                    catchup=True,
+                    told=mark.place.kind,
+                )
+                if event is not None:
                     yield event
 
     async def _silent(self, channel: str, marks: Sequence[Mark], page: int) -> set[str]:
@@ -84,13 +157,10 @@ class History:
         if len(threads) <= ASKED_ONE_BY_ONE:
             return set()
         oldest = min(threads, key=order)
-        try:
-            roots = await self._pages(
-                "conversations.history", page, channel=channel, oldest=oldest, inclusive=True
-            )
-        except (Gone, Forbidden):
-            return {mark.place.conversation for mark in marks}
-        last = {str(root["ts"]): str(root.get("latest_reply") or root["ts"]) for root in roots}
+        roots = await self._pages(
+            "conversations.history", page, channel=channel, oldest=oldest, inclusive=True
+        )
+        last = {str(root["ts"]): str(root.get("latest_reply") or root["ts"]) for root in roots.messages}
         return {
             mark.place.conversation
             for thread, mark in threads.items()
@@ -107,40 +177,38 @@ class History:
         first: Json = answer["messages"][0]
         return str(first.get("thread_ts") or first["ts"])
 
-    async def _messages(self, mark: Mark, page: int) -> list[Json]:
+    async def _messages(self, mark: Mark, since: str, page: int) -> Found:
+        """`since` itself included."""
         place = mark.place
         if place.thread is not None:
-            return await self._replies(place.channel, place.thread, mark.after, page)
-        roots = await self._pages("conversations.history", page, channel=place.channel, oldest=mark.after)
-        found = {str(root["ts"]): root for root in roots}
-        for root in roots:
-            if root.get("reply_count") or root.get("thread_ts") == root["ts"]:
-                for reply in await self._replies(place.channel, str(root["ts"]), mark.after, page):
-                    found.setdefault(str(reply["ts"]), reply)
-        return list(found.values())
+            return await self._replies(place.channel, place.thread, since, page)
+        roots = await self._pages(
+            "conversations.history", page, channel=place.channel, oldest=since, inclusive=True
+        )
+        found = {str(root["ts"]): root for root in roots.messages}
+        for root in roots.messages:
+            new = order(str(root["ts"])) > order(mark.after)
+            if new and (root.get("reply_count") or root.get("thread_ts") == root["ts"]):
+                replies = await self._replies(place.channel, str(root["ts"]), mark.after, page)
+                found |= {str(reply["ts"]): reply for reply in replies.messages}
+        return Found(list(found.values()), roots.complete)
 
-    async def _replies(self, channel: str, thread: str, after: str, page: int) -> list[Json]:
-        found = await self._pages("conversations.replies", page, channel=channel, ts=thread, oldest=after)
-        return [message for message in found if order(str(message["ts"])) > order(after)]
+    async def _replies(self, channel: str, thread: str, since: str, page: int) -> Found:
+        """With `since` itself; the root comes whatever its time."""
+        return await self._pages(
+            "conversations.replies", page, channel=channel, ts=thread, oldest=since, inclusive=True
+        )
 
-    async def _pages(self, method: str, page: int, **query: Any) -> list[Json]:
+    async def _pages(self, method: str, page: int, **query: Any) -> Found:
         found: list[Json] = []
         cursor: str | None = None
         for _ in range(PAGES_MAX):
-            answer = await self._patiently(method, limit=page, cursor=cursor, **query)
+            answer = await self._api.patiently(method, limit=page, cursor=cursor, **query)
             found += answer["messages"]
             cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
-                break
-        return found
-
-    async def _patiently(self, method: str, **query: Any) -> Json:
-        """Reading may wait as long as Slack asks; nobody is answered by it directly."""
-        while True:
-            try:
-                return await self._api.call(method, form=True, **query)
-            except RateLimited as error:
-                await asyncio.sleep(error.retry_after)
+                return Found(found, complete=True)
+        return Found(found, complete=False)
 
     async def _event(self, message: Json, place: Place) -> Inbound | None:
         names = await self._people.names(
@@ -217,6 +285,10 @@ class History:
         return ours and any(
             file.get("title") == name or file.get("name") == name for file in message.get("files") or ()
         )
+
+
+def _edited_at(message: Json) -> float:
+    return float((message.get("edited") or {}).get("ts") or 0)
 
 
 def _marked(message: Json, mark: str) -> bool:

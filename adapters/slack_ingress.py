@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
@@ -43,6 +44,7 @@ from adapters.slack_events import parse_event
 from adapters.slack_forms import error_response, late_view, notice_view, view
 from adapters.slack_gestures import parse_gesture
 from adapters.slack_history import History
+from adapters.slack_leavers import ABOUT_PEOPLE, Leavers
 from adapters.slack_parse import Us, mentioned
 from adapters.slack_people import MESSAGE_MAX_AGE, People
 
@@ -101,11 +103,24 @@ def build_bolt(
         ssl_check_enabled=False,
     )
 
-    async def to_inbox(req: AsyncBoltRequest) -> BoltResponse:
-        return await take(req)
-
-    app.middleware(to_inbox)
+    app.middleware(ToInbox(take))
     return app
+
+
+class ToInbox(AsyncMiddleware):
+    """The last middleware: what comes here is recorded and answered, and goes no further."""
+
+    def __init__(self, take: Callable[[AsyncBoltRequest], Awaitable[BoltResponse]]) -> None:
+        self._take = take
+
+    async def async_process(
+        self,
+        *,
+        req: AsyncBoltRequest,
+        resp: BoltResponse,  # noqa: ARG002 - Bolt's signature
+        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002, ARG002 - Bolt's signature
+    ) -> BoltResponse:
+        return await self._take(req)
 
 
 class Ingress:
@@ -118,6 +133,7 @@ class Ingress:
         us: Us,
         people: People,
         history: History,
+        leavers: Leavers,
         private: Callable[[Private], Awaitable[object]],
         *,
         clock: Callable[[], float],
@@ -125,7 +141,7 @@ class Ingress:
         on_revoked: Callable[[str], None],
     ) -> None:
         self._sink, self._api, self._us = sink, api, us
-        self._people, self._history, self._private = people, history, private
+        self._people, self._history, self._leavers, self._private = people, history, leavers, private
         self._clock, self._ack_seconds, self._on_revoked = clock, ack_seconds, on_revoked
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._twins: OrderedDict[str, None] = OrderedDict()
@@ -148,11 +164,15 @@ class Ingress:
         return await self._take_gesture(event, body)
 
     async def _take_event(self, body: Json, attempt: int) -> None:
-        event = parse_event(body, self._us, await self._names(body.get("event") or {}), attempt)
+        inner: Json = body.get("event") or {}
+        if inner.get("type") in ABOUT_PEOPLE:
+            async for left in self._leavers.told(inner, f"slack:ev:{body.get('event_id', '')}"):
+                await self._sink.receive(left)
+            return
+        event = parse_event(body, self._us, await self._names(inner), attempt)
         if event is None:
             return
         await self.receive(event)
-        inner: Json = body.get("event") or {}
         if isinstance(event, MessageReceived):
             await self._merge_twin(event, str(inner.get("type")))
         if isinstance(event, InstallChanged) and event.state in {"revoked", "uninstalled"}:

@@ -23,7 +23,7 @@ BOT_SCOPES: dict[str, str] = {
     "reactions:read": "hear thumbs up and down",
     "reactions:write": "show that a message was seen",
     "usergroups:read": "agents and admins given as a user group",
-    "users:read": "names, and who is a workspace admin",
+    "users:read": "names, who is a workspace admin, and whose account was deactivated",
     "users:read.email": "know a customer's address without asking",
 }
 OPTIONAL_SCOPES = ("usergroups:read", "users:read.email", "files:write", "reactions:write")
@@ -31,7 +31,7 @@ BOT_EVENTS = (
     "app_home_opened", "app_mention", "app_uninstalled", "channel_archive", "channel_deleted", "channel_shared",
     "channel_unarchive", "group_archive", "group_deleted", "group_unarchive", "member_joined_channel",
     "member_left_channel", "message.channels", "message.groups", "message.im", "reaction_added",
-    "reaction_removed", "tokens_revoked",
+    "reaction_removed", "team_join", "tokens_revoked", "user_change",
 )  # fmt: skip
 
 CLICKS = """\

@@ -17,7 +17,7 @@ NEEDS = {
     "chat.postMessage": "chat:write", "chat.update": "chat:write", "chat.delete": "chat:write",
     "chat.postEphemeral": "chat:write", "conversations.open": "im:write", "conversations.info": "channels:read",
     "conversations.members": "channels:read", "conversations.history": "channels:history",
-    "conversations.replies": "channels:history", "users.info": "users:read",
+    "conversations.replies": "channels:history", "users.info": "users:read", "users.list": "users:read",
     "usergroups.users.list": "usergroups:read", "reactions.add": "reactions:write",
     "reactions.remove": "reactions:write", "files.info": "files:read", "files.getUploadURLExternal": "files:write",
     "files.completeUploadExternal": "files:write", "apps.connections.open": "connections:write",
@@ -66,6 +66,9 @@ class Methods:
         if user is None:
             raise Refused("user_not_found")
         return {"user": user}
+
+    def users_list(self, args: Json) -> Json:
+        return {**self._page(list(self._space.users.values()), args, "members", 100), "cache_ts": 1}
 
     def usergroups_users_list(self, args: Json) -> Json:
         if args.get("usergroup") not in self._space.groups:

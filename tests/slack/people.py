@@ -66,14 +66,17 @@ class Doings:
             channel, user, text, thread_ts, subtype="file_share", files=[{**file}], upload=False
         )
 
-    async def user_edits(self, channel: str, ts: str, text: str, *, wait: bool = True) -> None:
+    async def user_edits(
+        self, channel: str, ts: str, text: str, *, wait: bool = True, silent: bool = False
+    ) -> None:
         where = self.space.channel(channel)
         before = dict(where.messages[ts])
         where.messages[ts] |= {
             "text": self.space.escape(text),
             "edited": {"user": before["user"], "ts": self.space.ts()},
         }
-        await self._tell_change(where, before, where.messages[ts], wait=wait)
+        if not silent:
+            await self._tell_change(where, before, where.messages[ts], wait=wait)
 
     async def unfurl(self, channel: str, ts: str) -> None:
         """Slack attaches a link preview: an edit event without an edit."""
@@ -91,10 +94,12 @@ class Doings:
             wait=wait,
         )  # fmt: skip
 
-    async def user_deletes(self, channel: str, ts: str, *, wait: bool = True) -> None:
+    async def user_deletes(self, channel: str, ts: str, *, wait: bool = True, silent: bool = False) -> None:
         where = self.space.channel(channel)
         before = self.space.delete(where, ts)
         self.touch()
+        if silent:
+            return
         if ts in where.messages:  # a root with replies becomes a tombstone
             await self._tell_change(where, before, where.messages[ts], wait=wait)
             return
@@ -124,6 +129,31 @@ class Doings:
         await self.emit(
             {"type": "member_left_channel", "user": who, "channel": where.id, "channel_type": where.kind[0].upper(),
              "team": TEAM}, wait=True
+        )  # fmt: skip
+
+    async def user_changes(self, user: str, **flags: Any) -> None:
+        """Somebody's profile or account changed: `deleted=True`, `is_restricted=True`, `name=…`."""
+        found = self.space.users[self.space.user(user)]
+        found.update(flags)
+        await self.emit(
+            {"type": "user_change", "user": dict(found), "cache_ts": 1, "event_ts": self.space.ts()},
+            wait=True,
+        )
+
+    async def user_joins_team(self, name: str, **flags: Any) -> str:
+        ident = self.space.add_user(name, **flags)
+        await self.emit(
+            {"type": "team_join", "user": dict(self.space.users[ident]), "event_ts": self.space.ts()},
+            wait=True,
+        )
+        return ident
+
+    async def user_leaves_group(self, group: str, user: str) -> None:
+        who = self.space.user(user)
+        self.space.groups[group].discard(who)
+        await self.emit(
+            {"type": "subteam_members_changed", "subteam_id": group, "team_id": TEAM, "added_users": [],
+             "removed_users": [who], "event_ts": self.space.ts()}, wait=True
         )  # fmt: skip
 
     async def user_opens_home(self, user: str) -> None:

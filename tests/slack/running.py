@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +30,15 @@ class Running:
         return await self.server.wait_for(predicate)
 
 
-async def start(server: SlackServer, sink: RecordingSink, settings: SlackSettings) -> Running:
-    adapter = SlackAdapter(settings)
+async def start(
+    server: SlackServer,
+    sink: RecordingSink,
+    settings: SlackSettings,
+    *,
+    clock: Callable[[], float] = time.time,
+) -> Running:
+    adapter = SlackAdapter(settings, clock=clock)
+    sink.states.clear()
     task = asyncio.create_task(adapter.run(sink))
     await server.wait_for(lambda: task.done() or ("connected", "") in sink.states)
     return Running(adapter, sink, server, task)

@@ -201,7 +201,7 @@ class SlackServer(Courier, Doings):
             raise Refused("ratelimited", retry_after=self._limited[channel])
         if self.posts_per_second is not None:
             now, gap = time.monotonic(), 1 / self.posts_per_second
-            if now - self._last_post.get(channel, 0.0) < gap:
+            if now - self._last_post.get(channel, -gap) < gap:
                 raise Refused("ratelimited", retry_after=1)
             self._last_post[channel] = now
 

@@ -12,7 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.port import Actor
 from adapters.slack_api import SlackApi
 from adapters.slack_parse import Us
-from adapters.slack_people import MESSAGE_MAX_AGE, People
+from adapters.slack_people import MESSAGE_MAX_AGE, PROFILE_MAX_AGE, Fresh, People
 from tests.slack.server import SlackServer
 
 
@@ -54,6 +54,47 @@ async def test_ordinary_messages_share_a_look_up_for_thirty_seconds(
     assert (await people.actor(dana, max_age=MESSAGE_MAX_AGE)).roles == {"agent"}
     clock.now += 1
     assert (await people.actor(dana, max_age=MESSAGE_MAX_AGE)).roles == frozenset()
+
+
+async def test_while_slack_tells_of_changes_a_message_looks_nobody_up(
+    api: SlackApi, clock: Clock, server: SlackServer
+) -> None:
+    """A press asks anew all the same; and once in twelve hours so does a message."""
+    people, ana = people_of(api, clock), server.space.user("ana")
+    people.told_from_now_on()
+    await people.actor(ana, max_age=MESSAGE_MAX_AGE)
+    clock.now += 3600
+    await people.actor(ana, max_age=MESSAGE_MAX_AGE)
+    assert server.count("users.info") == 1
+    await people.actor(ana)
+    assert server.count("users.info") == 2
+    clock.now += PROFILE_MAX_AGE
+    await people.actor(ana, max_age=MESSAGE_MAX_AGE)
+    assert server.count("users.info") == 3
+    clock.now += 3600
+    people.told_from_now_on()  # there was a gap: what was held before it may be out of date
+    clock.now += MESSAGE_MAX_AGE
+    await people.actor(ana, max_age=MESSAGE_MAX_AGE)
+    assert server.count("users.info") == 4
+
+
+async def test_what_is_told_while_a_look_up_runs_is_the_newer(clock: Clock) -> None:
+    """The answer of a look-up that began before must not bring the old state back."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def load() -> str:
+        asked.set()
+        await answer.wait()
+        return "old"
+
+    fresh = Fresh(load, clock)
+    looking = asyncio.create_task(fresh.get(0))
+    await asked.wait()
+    clock.now += 1
+    fresh.put(clock.now, "new")
+    answer.set()
+    assert await looking == "new"
+    assert fresh.held(10) == "new"
 
 
 async def test_fifty_presses_at_once_are_a_few_look_ups_not_fifty(api: SlackApi, server: SlackServer) -> None:
