@@ -62,6 +62,7 @@ async def test_while_slack_tells_of_changes_a_message_looks_nobody_up(
     """A press asks anew all the same; and once in twelve hours so does a message."""
     people, ana = people_of(api, clock), server.space.user("ana")
     people.told_from_now_on()
+    clock.now += 1
     await people.actor(ana, max_age=MESSAGE_MAX_AGE)
     clock.now += 3600
     await people.actor(ana, max_age=MESSAGE_MAX_AGE)
