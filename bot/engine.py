@@ -38,7 +38,7 @@ from bot.outbox import Outbox
 from bot.outgoing import promised
 from bot.pace import Pace
 from bot.routing import Router, case_id_of, fresh_case, redacted
-from bot.storage import Commit, Conflict, Recorded, Storage
+from bot.storage import READ_AT_ONCE, Commit, Conflict, Recorded, Storage
 from bot.writer import StorageError
 from handoff import model
 from handoff.decide import concerns, decide
@@ -282,6 +282,8 @@ class Engine:
                     return turn
                 step = found.step
                 await self._step(conversation, case, step, rows)
+                if len(step.seqs) == len(rows) < READ_AT_ONCE and not self._news(conversation):
+                    return None  # that was all; whoever records more wakes this conversation again
         except Conflict:
             return self._clock.now()
         except StorageError as error:

@@ -72,6 +72,9 @@ class Outbox:
         self._changed = asyncio.Event()
         self._stopping = False
         self._group: asyncio.TaskGroup | None = None
+        self._early: (
+            list[Row] | None
+        ) = []  # committed before what an earlier process left was read; None: it was
 
     # --- life ------------------------------------------------------------------------------------------------
 
@@ -79,7 +82,10 @@ class Outbox:
         """Deliver until `stop`; what is leaving at that moment is finished by `drain`."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for row in await self._recovered(stop):
+            left = await self._recovered(stop)
+            known = {row.id for row in left}
+            early, self._early = self._early or [], None
+            for row in (*left, *(row for row in early if row.id not in known)):
                 self._queue(row)
             await stop.wait()
             self._stopping = True
@@ -120,6 +126,9 @@ class Outbox:
 
     def add(self, rows: Sequence[Row]) -> None:
         """Rows that were just committed."""
+        if self._early is not None:
+            self._early += rows
+            return
         for row in rows:
             self._queue(row)
 
@@ -149,7 +158,9 @@ class Outbox:
 
     def _free(self, row: Outgoing) -> bool:
         up = self._up.get(row.platform)
-        if self._stopping or row.lane in self._lanes or up is None or not up.is_set():
+        if self._stopping or self._early is not None or row.lane in self._lanes:
+            return False
+        if up is None or not up.is_set():
             return False
         now = self._clock.now()
         shaped = self._adapters[row.platform].caps.post_interval_seconds

@@ -93,18 +93,23 @@ class Signals:
 
     async def check(self, text: str, *, topics: Sequence[str] = ()) -> Signal:
         """What fires on the message: the triggers, and the `escalate_when` lines of these topics."""
-        fired = {f.trigger: f for f in triggers.by_words(text)}
         own = phrases.outside_quotes(text)[: triggers.CHARACTERS_AT_MOST]
-        vectors = await self._vectors(_parts(own)) if self._detectors is not None else None
+        asked = asyncio.ensure_future(self._vectors(_parts(own) if self._detectors is not None else []))
+        await asyncio.sleep(
+            0
+        )  # the embedder, which has a thread of its own, works while the words are read here
+        fired = {f.trigger: f for f in triggers.by_words(text)}
+        denied = triggers.denied(own) if self._detectors is not None else frozenset[str]()
+        mood, urgency = sentiment.of(text), sentiment.urgency(text)
+        vectors = await asked
         if vectors is not None:
-            denied = triggers.denied(own)
             for found in self._meant(vectors):
                 if found.trigger not in denied:
                     fired.setdefault(found.trigger, found)
         order = list(triggers.by_name())
         ranked = sorted(fired.values(), key=lambda f: order.index(f.trigger))
         crossed = await self.crossed(text, topics) if topics else ()
-        return Signal((*ranked, *crossed), sentiment.of(text), sentiment.urgency(text))
+        return Signal((*ranked, *crossed), mood, urgency)
 
     async def crossed(self, text: str, topics: Sequence[str]) -> tuple[Fired, ...]:
         """The topics of which a boundary of their own (`escalate_when`) is crossed by the message."""

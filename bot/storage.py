@@ -15,7 +15,9 @@ from bot.statements import WAITING, Commit, Conflict, Recorded, Row, ref_key
 from bot.writer import Writer
 from handoff.model import Case, Earlier, Keep
 
-__all__ = ["Commit", "Conflict", "Recorded", "Row", "Storage", "ref_key"]
+READ_AT_ONCE = 50  # waiting events of one conversation
+
+__all__ = ["READ_AT_ONCE", "Commit", "Conflict", "Recorded", "Row", "Storage", "ref_key"]
 
 
 class Storage:
@@ -60,7 +62,9 @@ class Storage:
         query = "SELECT DISTINCT conversation FROM inbox WHERE state = 'new'"
         return await self._do(lambda db: [r[0] for r in db.execute(query)])
 
-    async def waiting(self, conversation: str, limit: int = 50) -> tuple[Case | None, list[Recorded]]:
+    async def waiting(
+        self, conversation: str, limit: int = READ_AT_ONCE
+    ) -> tuple[Case | None, list[Recorded]]:
         """The conversation's state and its events that were not worked on yet, in order of arrival."""
 
         def work(db: sqlite3.Connection) -> tuple[Case | None, list[Recorded]]:

@@ -326,3 +326,22 @@ async def test_after_a_crash_between_parts_the_rest_is_sent(tmp_path: Path) -> N
             ("A-1", "b1"), ("A-1#1", "b2"), ("A-1#2", "b3"),
         ]  # fmt: skip
     assert platform.texts == ["one", "two", "three"]
+
+
+# --- the beginning ---------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_what_is_committed_before_the_left_over_could_be_read_is_sent_once(tmp_path: Path) -> None:
+    """Reading what an earlier process left claims to know every row: one that a decision just claimed for sending
+    would count as left over, and leave twice."""
+    line = Line(tmp_path)
+    line.disk.full = True
+    async with line.up():
+        await line.passes(0.5)
+        line.disk.full = False  # the outbox waits a moment longer before it looks again
+        row = post("early")
+        await line.promise(row, leaving=line.outbox.leaving((row,)))
+        await line.passes(60)
+        assert line.states() == ["sent"]
+    assert len(line.home.times("early")) == 1
