@@ -366,7 +366,7 @@ class SlackAdapter:
             admins=settings.admins,
             staff_channel_is_staff=settings.agent_channel_members_are_agents,
         )
-        files = Files(api, session, settings.bot_token, settings.api_base)
+        files = Files(api, session, settings.bot_token, settings.api_base, settings.share_seconds)
         sending = Sending(
             api,
             people,

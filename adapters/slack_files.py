@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
@@ -13,10 +15,13 @@ import aiohttp
 import filetype
 from yarl import URL
 
-from adapters.port import FileRef, Gone, Rejected, Unavailable
+from adapters.port import AdapterError, FileRef, Gone, Rejected, Unavailable
 from adapters.slack_api import SlackApi
 
+log = logging.getLogger("firstline.slack")
+
 CHUNK = 64 * 1024
+SHARE_TURNS = 5  # at 0.3 s: about five seconds in all
 SNIFFED = 8192
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REDIRECTS_MAX = 3
@@ -64,12 +69,24 @@ def objection(head: bytes, declared: str | None, served: str) -> str | None:
     return None
 
 
+def share_of(info: Mapping[str, Any], channel: str, thread: str | None) -> str | None:
+    """The message in this channel or thread that carries a file, by what the file says of itself."""
+    shares: Mapping[str, Any] = info.get("shares") or {}
+    for kind in ("public", "private"):
+        for share in (shares.get(kind) or {}).get(channel) or ():
+            if thread is None or share.get("thread_ts") == thread:
+                return str(share["ts"])
+    return None
+
+
 class Files:
     """Down- and upload with the bot's token."""
 
-    def __init__(self, api: SlackApi, session: aiohttp.ClientSession, token: str, api_base: str) -> None:
+    def __init__(
+        self, api: SlackApi, session: aiohttp.ClientSession, token: str, api_base: str, share_seconds: float
+    ) -> None:
         self._api, self._session = api, session
-        self._token, self._api_base = token, api_base
+        self._token, self._api_base, self._share_seconds = token, api_base, share_seconds
 
     async def fetch(self, file: FileRef, max_bytes: int) -> AsyncIterator[bytes]:
         """The file's bytes, or Rejected with the reason in words; nothing is yielded before the content is sniffed."""
@@ -102,8 +119,9 @@ class Files:
                 raise Rejected("the file's address leads away from Slack")
         raise Rejected("the file's address leads in circles")
 
-    async def upload(self, name: str, data: bytes, channel: str, thread: str | None) -> str:
-        """Upload and share; the id of the new file. Ambiguous only once sharing may have happened."""
+    async def upload(self, name: str, data: bytes, channel: str, thread: str | None) -> str | None:
+        """Upload and share; the id of the message that carries the file, None if Slack does not tell it. Ambiguous
+        only once sharing may have happened."""
         ticket = await self._api.call(
             "files.getUploadURLExternal", form=True, filename=safe_name(name), length=len(data)
         )
@@ -124,7 +142,23 @@ class Files:
             channel_id=channel,
             thread_ts=thread,
         )
-        return str(ticket["file_id"])
+        return await self._shared_as(str(ticket["file_id"]), channel, thread)
+
+    async def _shared_as(self, file: str, channel: str, thread: str | None) -> str | None:
+        """Slack shares a moment after it has said that the upload is complete; the file knows in which message."""
+        for turn in range(SHARE_TURNS):
+            if turn:
+                await asyncio.sleep(self._share_seconds * 2 ** (turn - 1))
+            try:
+                info = (await self._api.call("files.info", form=True, file=file))["file"]
+            except AdapterError as error:  # it is uploaded all the same
+                log.warning("relayed file not looked up", extra={"file": file, "why": str(error)})
+                continue
+            found = share_of(info, channel, thread)
+            if found is not None:
+                return found
+        log.warning("relayed file not found", extra={"file": file, "channel": channel})
+        return None
 
     async def read(self, file: FileRef, max_bytes: int) -> bytes:
         """All bytes at once; for relaying, where the whole is needed anyway."""

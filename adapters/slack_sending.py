@@ -218,12 +218,14 @@ class Sending:
         """Fetch and upload; what cannot be passed on is named in a line instead."""
         try:
             data = await self.files.read(file, self.file_bytes_max)
-            await self.files.upload(file.name, data, await self._channel(place), place.thread)
+            channel = await self._channel(place)
+            ts = await self.files.upload(file.name, data, channel, place.thread)
         except (Unavailable, RateLimited, Ambiguous):
             raise
         except AdapterError as error:
             return await self._message(place, await self._instead(place, file, error), part, key)
-        return Delivered()
+        where = replace(place, tenant=self.tenant, channel=channel)
+        return Delivered(ref=MsgRef(where, ts) if ts is not None else None)
 
     async def _instead(self, place: Place, file: FileRef, why: AdapterError) -> Part:
         """A link only for staff: a link into the staff channel would show customers who works there."""

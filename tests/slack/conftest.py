@@ -37,6 +37,7 @@ def settings(server: SlackServer) -> SlackSettings:
         ping_seconds=0.2,
         backoff_seconds=0.01,
         watch_seconds=0.02,
+        share_seconds=0.001,
     )
 
 

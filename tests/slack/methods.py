@@ -44,6 +44,7 @@ class Methods:
     def __init__(self, server: SlackServer) -> None:
         self._server = server
         self._space = server.space
+        self._unshared: list[tuple[int, Channel, list[Json], str | None]] = []
 
     def call(self, method: str, args: Mapping[str, Any]) -> Json:
         handler = getattr(self, method.replace(".", "_"), None)
@@ -309,7 +310,22 @@ class Methods:
         if file is None:
             raise Refused("file_not_found")
         url = f"{self._server.url}/files-pri/{file['id']}"
-        return {"file": {"url_private": url, "url_private_download": url, **file}}
+        shown = {"url_private": url, "url_private_download": url, "shares": self._shares(file["id"]), **file}
+        self._share_later()
+        return {"file": shown}
+
+    def _shares(self, file: str) -> Json:
+        """In which messages a file stands, as Slack tells it: by public and private channels."""
+        shares: Json = {}
+        for channel in self._space.channels.values():
+            found = [
+                {k: m[k] for k in ("ts", "thread_ts") if k in m} for m in channel.in_order()
+                if any(f["id"] == file for f in m.get("files") or ())
+            ]  # fmt: skip
+            if found:
+                kind = "public" if channel.kind == "channel" else "private"
+                shares.setdefault(kind, {})[channel.id] = found
+        return shares
 
     def files_getUploadURLExternal(self, args: Json) -> Json:
         length = int(args.get("length") or 0)
@@ -326,13 +342,25 @@ class Methods:
             upload = self._space.uploads.pop(entry["id"], None)
             if upload is None or "data" not in upload:
                 raise Refused("file_not_found")
-            file = self._space.add_file(upload["name"], upload["data"], "application/octet-stream", BOT_USER)
+            file = self._space.add_file(
+                upload["name"], upload["data"], "application/octet-stream", BOT_USER, entry["id"]
+            )
             shared.append({**file, "title": entry.get("title", upload["name"])})
-        message: Message = {"type": "message", "user": BOT_USER, "bot_id": BOT, "app_id": APP, "team": TEAM, "text": "",
-                            "ts": self._space.ts(), "files": shared, "subtype": "file_share"}  # fmt: skip
-        if args.get("thread_ts") in channel.messages:
-            message["thread_ts"] = args["thread_ts"]
-            self._space.mark_root(channel, args["thread_ts"], message["ts"])
-        channel.messages[message["ts"]] = message
-        self._server.posted(channel, message)
-        return {"files": shared}
+        self._unshared.append((self._server.share_after, channel, shared, args.get("thread_ts")))
+        self._share_later()
+        return {"files": [{"id": file["id"], "title": file["title"]} for file in shared]}
+
+    def _share_later(self) -> None:
+        """Slack shares an upload some time after it has said that it is complete."""
+        waiting, self._unshared = self._unshared, []
+        for turns, channel, shared, thread in waiting:
+            if turns > 0:
+                self._unshared.append((turns - 1, channel, shared, thread))
+                continue
+            message: Message = {"type": "message", "user": BOT_USER, "bot_id": BOT, "app_id": APP, "team": TEAM,
+                                "text": "", "ts": self._space.ts(), "files": shared, "subtype": "file_share"}  # fmt: skip
+            if thread in channel.messages:
+                message["thread_ts"] = thread
+                self._space.mark_root(channel, thread, message["ts"])
+            channel.messages[message["ts"]] = message
+            self._server.posted(channel, message)

@@ -87,6 +87,7 @@ class SlackServer(Courier, Doings):
         self.token_error = ""  # e.g. "token_revoked": every call with the bot token is refused with it
         self.echo = True  # tell the app about its own messages, as Slack does
         self.page_max = 1000
+        self.share_after = 0  # so often a file's own page is asked before Slack has shared it
         self.posts_per_second: float | None = None
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.faults: list[Fault] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from adapters.port import (
     Ambiguous,
     Block,
     Content,
+    Delete,
     Delivered,
     FileRef,
     Gone,
@@ -19,9 +21,10 @@ from adapters.port import (
     RateLimited,
     Rejected,
     Span,
+    Unavailable,
 )
 from adapters.slack import SlackAdapter
-from adapters.slack_files import objection, safe_name, trusted
+from adapters.slack_files import objection, safe_name, share_of, trusted
 from tests.slack.server import SlackServer
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
@@ -212,6 +215,55 @@ async def test_an_upload_that_broke_off_is_found_by_name(adapter: SlackAdapter, 
         await adapter.reconcile(Post(DESK, Content(), files=(FileRef("F", "b.png"),)), 0, "k", began)
         == "absent"
     )
+
+
+@pytest.mark.parametrize("late", [0, 3])
+async def test_a_relayed_file_can_be_taken_back(
+    adapter: SlackAdapter, server: SlackServer, late: int
+) -> None:
+    """65: Slack shares a file some time after the upload; its message is found, so that a deletion can follow."""
+    server.share_after = late
+    card = await server.user_says("desk", "dana", "card", silent=True)
+    file = await shared(server, "a.png", PNG, "image/png")
+    for place in (Place("slack", "T0LOCAL", "C0DESK", card), Place("slack", "", server.space.user("bob"))):
+        done = await adapter.deliver(Post(place, Content(), files=(file,)), 0, f"k{place.channel}")
+        assert done.ref is not None
+        [where] = [c for c in server.space.channels.values() if done.ref.id in c.messages]
+        assert (done.ref.place.channel, done.ref.place.tenant) == (where.id, "T0LOCAL")
+        assert [f["name"] for f in where.messages[done.ref.id]["files"]] == ["a.png"]
+
+        await adapter.deliver(Delete(done.ref), 0, "gone")
+        assert done.ref.id not in where.messages
+
+
+async def test_a_relayed_file_that_is_not_found_stays_relayed(
+    adapter: SlackAdapter, server: SlackServer
+) -> None:
+    """Sent is sent: that Slack does not tell the message is no reason to send it again, or to say that it failed."""
+    server.share_after = 100
+    file = await shared(server, "a.png", PNG, "image/png")
+    assert await adapter.deliver(Post(DESK, Content(), files=(file,)), 0, "k") == Delivered()
+    server.share_after = 0
+    server.fail("files.info", "500")
+    with pytest.raises(Unavailable):  # while reading: nothing was sent
+        await adapter.deliver(Post(DESK, Content(), files=(file,)), 0, "k")
+
+
+@pytest.mark.parametrize(
+    ("shares", "thread", "ts"),
+    [
+        ({}, None, None),
+        ({"public": {"C1": [{"ts": "1.1"}]}}, None, "1.1"),
+        ({"private": {"C1": [{"ts": "1.1"}]}}, None, "1.1"),
+        ({"public": {"C2": [{"ts": "1.1"}]}}, None, None),
+        ({"public": {"C1": [{"ts": "1.1"}, {"ts": "1.2", "thread_ts": "1.0"}]}}, "1.0", "1.2"),
+        ({"public": {"C1": [{"ts": "1.1"}]}}, "1.0", None),
+        ({"public": None}, None, None),
+    ],
+)
+def test_what_a_file_says_of_itself(shares: dict[str, Any], thread: str | None, ts: str | None) -> None:
+    assert share_of({"shares": shares}, "C1", thread) == ts
+    assert share_of({}, "C1", thread) is None
 
 
 async def test_an_upload_that_must_wait_says_so(adapter: SlackAdapter, server: SlackServer) -> None:

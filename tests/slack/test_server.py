@@ -147,6 +147,29 @@ async def test_the_sdks_own_upload_works(server: SlackServer, client: AsyncWebCl
     assert await refused(client.files_getUploadURLExternal(filename="a", length=0)) == "invalid_arguments"
 
 
+async def test_a_file_is_shared_a_moment_after_its_upload(
+    server: SlackServer, client: AsyncWebClient
+) -> None:
+    """The answer to the upload names no message; the file's own page does, as soon as there is one."""
+    server.share_after = 1
+    answer = await client.files_upload_v2(channel="C0HELP", filename="a.txt", content="hello")
+    file = answer["files"][0]["id"]
+    assert server.messages("help") == []
+    first, second = [(await client.files_info(file=file))["file"]["shares"] for _ in range(2)]
+    [message] = server.messages("help")
+    assert (first, second) == ({}, {"public": {"C0HELP": [{"ts": message["ts"]}]}})
+
+
+async def test_people_come_in_pages(server: SlackServer, client: AsyncWebClient) -> None:
+    server.page_max = 3
+    names, cursor = [], ""
+    while not names or cursor:
+        page = await client.users_list(limit=200, cursor=cursor)
+        names += [user["name"] for user in page["members"]]
+        cursor = page["response_metadata"]["next_cursor"]
+    assert names == ["firstline", "ana", "bob", "dana", "root"]
+
+
 # --- shapes ---------------------------------------------------------------------------------------------------
 
 

@@ -206,8 +206,8 @@ class Workspace:
         self.triggers[ident] = (user, self.clock() + TRIGGER_SECONDS)
         return ident
 
-    def add_file(self, name: str, data: bytes, mime: str, user: str) -> dict[str, Any]:
-        ident = f"F{self.number():06d}"
+    def add_file(self, name: str, data: bytes, mime: str, user: str, ident: str = "") -> dict[str, Any]:
+        ident = ident or f"F{self.number():06d}"
         self.files[ident] = {"id": ident, "name": name, "title": name, "mimetype": mime, "size": len(data),
                              "user": user, "mode": "hosted", "is_external": False}  # fmt: skip
         self.contents[ident] = data
