@@ -21,7 +21,7 @@ from adapters.port import AdapterError, FormErrors, FormInput, Sink
 
 HELP: Final = """\
 Write a message, or the number of a button.
-  /as NAME            be somebody else (a customer or an agent)
+  /as NAME            be somebody else (a customer or an agent), and read what they got meanwhile
   /staff              what the staff channel holds; as an agent you write there
   /open N             as an agent: write in the thread of the card with button N (or of a T-number)
   /join               as an agent: write in the customer's own thread
@@ -73,7 +73,8 @@ class ConsoleAdapter(LocalChat):
         self._threads: dict[tuple[str, str], str | None] = {}
         self._last_said: dict[str, str] = {}
         self._numbers: dict[int, tuple[str, int]] = {}
-        self._printed: dict[str, list[str]] = {}
+        self._printed: dict[tuple[str, str], list[str]] = {}  # (who read it, message) -> as it was then
+        self._left: dict[str, str] = {}  # who was somebody else meanwhile -> the channel where they were
         self._trace: Mapping[str, Any] = {}
         self.room.on_change = self._changed
 
@@ -190,9 +191,34 @@ class ConsoleAdapter(LocalChat):
 
     def _be(self, name: str) -> None:
         self.room.person(name)
+        self._left[self._me] = self._channel
         self._me = name
-        self._channel = self.room.staff_channel if self._is_desk else self.room.channels[0]
+        home = self.room.staff_channel if self._is_desk else self.room.channels[0]
+        self._channel = self._left.get(name, home)
         self._print(f"You are {name}, in #{self._channel}.", "dim")
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """What this person has got since they were last here, each message as it is now."""
+        mine = [m for m in self.room.messages.values() if self._reached_me(m)]
+        fresh = [m for m in mine if self._printed.get((self._me, m.id)) != self._printable(m)]
+        if fresh:
+            self._print("Meanwhile:", "dim")
+        for message in fresh:
+            self._show(message, again=False)
+
+    def _reached_me(self, message: Message) -> bool:
+        """It was meant for this person: their own eyes, their conversations, the desk that they know already."""
+        if message.deleted or message.author == self._me:
+            return False
+        if message.private_to:
+            return message.private_to == self._me
+        if message.place.kind == "dm":
+            return message.place.channel == f"dm-{self._me}"
+        if self._is_desk and message.place.channel == self.room.staff_channel:
+            return self._me in self._left
+        thread = message.place.thread
+        return thread is not None and self._threads.get((self._me, message.place.channel)) == thread
 
     def _show_staff(self, _: str) -> None:
         shown = [m for m in self.room.messages.values() if m.place.channel == self.room.staff_channel]
@@ -331,18 +357,22 @@ class ConsoleAdapter(LocalChat):
         if message.deleted:
             self._print("(a message was deleted)", "dim")
             return
-        author = message.speaking_as or self._actor(message.author).name
-        desk = "desk" if message.place.channel == self.room.staff_channel else ""
-        where = ", ".join(part for part in (desk, "edited" if message.edits else "") if part)
-        content = message.content
-        buttons = range(len(content.buttons)) if content else ()
-        lines = message_lines(message, author, where, [self._number(message.id, i) for i in buttons])
-        if not again and self._printed.get(message.id) == lines:
+        lines = self._printable(message)
+        if not again and self._printed.get((self._me, message.id)) == lines:
             return
-        self._printed[message.id] = lines
+        self._printed[self._me, message.id] = lines
         self._print(lines[0], "bold cyan" if not message.author else "bold")
         for line in lines[1:]:
             self._print(line)
+
+    def _printable(self, message: Message) -> list[str]:
+        author = message.speaking_as or self._actor(message.author).name
+        desk = "desk" if message.place.channel == self.room.staff_channel else ""
+        where = ", ".join(part for part in (desk, "edited" if message.edits else "") if part)
+        buttons = message.content.buttons if message.content else ()
+        return message_lines(
+            message, author, where, [self._number(message.id, i) for i in range(len(buttons))]
+        )
 
     def _number(self, message_id: str, index: int) -> int:
         for number, button in self._numbers.items():

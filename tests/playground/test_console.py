@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from adapters.console import ConsoleAdapter
 from adapters.console_format import clean, content_lines, why_lines
-from adapters.port import Block, Content, MessageReceived, Place, Post, Span
-from tests.playground.world import SmallDesk, settle
+from adapters.port import Block, Content, Form, FormErrors, Inbound, MessageReceived, Place, Post, Span
+from tests.playground.world import SmallDesk, para, settle
 
 
 async def played(*lines: str, chat: ConsoleAdapter | None = None) -> tuple[list[str], SmallDesk]:
@@ -62,6 +62,60 @@ async def test_from_question_to_claimed_ticket() -> None:
     note = desk.events[-1]
     assert isinstance(note, MessageReceived)
     assert (note.place.channel, note.place.thread) == ("desk", desk.card.id if desk.card else "")
+
+
+async def test_coming_back_to_somebody_shows_what_they_got_meanwhile() -> None:
+    """Ana asks for a person and reads Kim's reply when the one at the keyboard is Ana again; nothing of it twice, and
+    nothing that was meant for others."""
+    out = io.StringIO()
+    chat = ConsoleAdapter(
+        stdin=io.StringIO("one\n/as ben\ntwo\n/as kim\nhello\n/as ana\n/as kim\n/as ana\n"),
+        stdout=out,
+        settled=settle,
+    )
+    desk = ReplyingDesk(chat)
+    running = asyncio.create_task(chat.run(desk))
+    await chat.finished()
+    await chat.close(1)
+    await running
+
+    printed = out.getvalue().splitlines()
+    back = printed[printed.index("kim> /as ana") + 1 :]
+    assert back[:3] == ["You are ana, in #help.", "Meanwhile:", "Kim:"]
+    assert back[3] == "    Hello Ana, Kim here."
+    assert back.count("    Hello Ana, Kim here.") == 1
+    assert back[-2:] == ["kim> /as ana", "You are ana, in #help."]
+    assert "Hello Ben" not in "".join(back)
+
+
+class ReplyingDesk(SmallDesk):
+    """A desk where what an agent writes reaches the customer who wrote first."""
+
+    first: Place | None = None
+
+    async def receive(self, event: Inbound) -> Form | FormErrors | None:
+        if isinstance(event, MessageReceived) and event.actor and not event.actor.roles:
+            self.first = self.first or event.place
+            return None
+        if isinstance(event, MessageReceived) and self.first is not None:
+            await self.post(self.first, Content((para("Hello Ana, Kim here."),)), speaking_as="Kim")
+        return None
+
+
+async def test_an_agent_who_comes_back_reads_what_the_desk_got_meanwhile() -> None:
+    printed, _ = await played(
+        "/as kim", "/as ana", "refund please", "2", "ana@example.org", "", "team", "/as kim", "/as lee"
+    )
+
+    assert (
+        printed.count("    T-1042 · Refund for last month | P2 · new") == 1
+    )  # kim knows the desk; lee looks by /staff
+
+
+async def test_everybody_stays_where_they_were() -> None:
+    printed, _ = await played("/dm", "psst", "/as ben", "/as ana")
+
+    assert printed[-1] == "You are ana, in #dm-ana."
 
 
 async def test_what_a_customer_writes_next_stays_in_the_conversation_until_a_new_one_begins() -> None:
