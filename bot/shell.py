@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,22 @@ typer_app.add_typer(audit, name="audit")
 typer_app.add_typer(privacy, name="privacy")
 typer_app.command()(init)
 typer_app.command()(check)
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        out.say(f"firstline {metadata.version('firstline')}")
+        raise typer.Exit
+
+
+@typer_app.callback()
+def every_command(
+    _: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Firstline: the first line of support for communities on Slack and Discord."""
+
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="Configuration; default: config.toml if it is there.")

@@ -44,6 +44,22 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
             yield node
 
 
+# --- what is installed -----------------------------------------------------------------------------------------
+
+
+def test_every_file_that_the_code_reads_is_installed_with_it() -> None:
+    """An editable install reads the checkout and hides what a wheel would lack."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    patterns = settings["tool"]["setuptools"]["package-data"]["*"]
+    tracked = subprocess.run(
+        ["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    data = [path for path in tracked if not path.endswith(".py")]
+
+    assert data
+    assert [path for path in data if not any(Path(path).match(p) for p in patterns)] == []
+
+
 # --- size and names -------------------------------------------------------------------------------------------
 
 
