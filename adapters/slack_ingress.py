@@ -58,6 +58,7 @@ RESPONSE_URL_SECONDS = 25 * 60.0  # Slack says thirty minutes
 RESPONSE_URL_USES = 5
 LIVE_MAX = 10_000
 TWINS_MAX = 1000
+STAFF_COME_AND_GO = ("member_joined_channel", "member_left_channel")
 
 SAVING = "Saving… this window shows when it is done."
 SAVED = "Saved. You can close this window."
@@ -169,6 +170,8 @@ class Ingress:
             async for left in self._leavers.told(inner, f"slack:ev:{body.get('event_id', '')}"):
                 await self._sink.receive(left)
             return
+        if inner.get("type") in STAFF_COME_AND_GO and inner.get("channel") == self._us.staff_channel:
+            self._people.staff_changed()
         event = parse_event(body, self._us, await self._names(inner), attempt)
         if event is None:
             return

@@ -20,6 +20,7 @@ from adapters.slack_parse import Us
 MESSAGE_MAX_AGE = 30.0  # an ordinary message needs no fresher rights than that
 NAME_MAX_AGE = 3600.0
 PROFILE_MAX_AGE = 12 * 3600.0  # Slack tells of every change; this is for one that it did not tell of
+STAFF_MAX_AGE = 3600.0  # the same for the members of the staff channel
 STALE_MAX_AGE = 600.0  # how long an old staff list serves ordinary messages while Slack does not answer
 PEOPLE_KEPT = 5000
 PAGE = 200
@@ -94,7 +95,7 @@ class People:
     async def actor(self, user: str, *, max_age: float = 0.0, seen: Actor | None = None) -> Actor:
         """The person with live roles. `seen`: what the payload already said (an external stays external)."""
         known = seen if seen is not None else Actor("slack", self._us.tenant, user)
-        profile = await self._profile(user, self._profile_age(max_age))
+        profile = await self._profile(user, self._told_age(max_age, PROFILE_MAX_AGE))
         external = known.external or self._is_external(profile)
         is_bot = known.is_bot or bool(profile.get("is_bot"))
         details: Json = profile.get("profile") or {}
@@ -153,11 +154,15 @@ class People:
         """Slack told how a person is now."""
         self._fresh(str(user["id"])).put(self.now(), _kept(user))
 
-    def _profile_age(self, max_age: float) -> float:
-        """How old a profile may be for one who asks for `max_age`: a press asks anew, a message takes what was told."""
+    def staff_changed(self) -> None:
+        """Slack told that somebody came into the staff channel or left it."""
+        self._staff.forget()
+
+    def _told_age(self, max_age: float, limit: float) -> float:
+        """How old may be what Slack tells the changes of: a press asks anew, a message takes what was told."""
         if max_age <= 0 or self._told_since is None:
             return max_age
-        return max(max_age, min(PROFILE_MAX_AGE, self.now() - self._told_since))
+        return max(max_age, min(limit, self.now() - self._told_since))
 
     # --- who is still one of us ------------------------------------------------------------------------------
 
@@ -222,7 +227,8 @@ class People:
         return self._groups.setdefault(group, Fresh(partial(self._load_group, group), self.now))
 
     async def _in_staff_channel(self, user: str, max_age: float) -> bool:
-        return self._staff_channel_is_staff and user in await self._or_nobody(self._staff, max_age)
+        age = self._told_age(max_age, STAFF_MAX_AGE)
+        return self._staff_channel_is_staff and user in await self._or_nobody(self._staff, age)
 
     async def _or_nobody(self, members: Fresh[frozenset[str]], max_age: float) -> frozenset[str]:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -253,8 +254,10 @@ def thread_of(origin: MsgRef) -> Place:
     return replace(origin.place, thread=origin.id)
 
 
+@lru_cache(maxsize=16)
 def messages_of(op: Post) -> list[Part]:
-    """The text messages of a post; none when it only carries files."""
+    """The text messages of a post; none when it only carries files. Asked for at least twice per post: how many
+    there are, then for each."""
     if op.files and is_empty(op.content) and not op.speaking_as:
         return []
     return render(op.content, op.speaking_as)

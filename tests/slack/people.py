@@ -131,6 +131,14 @@ class Doings:
              "team": TEAM}, wait=True
         )  # fmt: skip
 
+    async def user_joins(self, channel: str, user: str) -> None:
+        where, who = self.space.channel(channel), self.space.user(user)
+        where.members.add(who)
+        await self.emit(
+            {"type": "member_joined_channel", "user": who, "channel": where.id, "channel_type": where.kind[0].upper(),
+             "team": TEAM}, wait=True
+        )  # fmt: skip
+
     async def user_changes(self, user: str, **flags: Any) -> None:
         """Somebody's profile or account changed: `deleted=True`, `is_restricted=True`, `name=…`."""
         found = self.space.users[self.space.user(user)]

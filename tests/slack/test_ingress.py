@@ -285,6 +285,17 @@ async def test_agents_are_the_members_of_the_staff_channel(slack: Running) -> No
     assert root.roles == {"admin"}
 
 
+async def test_who_joins_the_staff_channel_is_an_agent_at_once(slack: Running) -> None:
+    """Also for ordinary messages: an agent's word in a customer's thread stops the bot."""
+    await slack.server.user_says("help", "bob", "before")
+    await slack.server.user_joins("desk", "bob")
+    await slack.server.user_says("help", "bob", "after")
+    await slack.server.user_leaves("desk", "bob")
+    await slack.server.user_says("help", "bob", "no longer")
+    roles = [event.actor.roles for event in slack.sink.of(MessageReceived) if event.actor is not None]
+    assert roles == [frozenset(), {"agent"}, frozenset()]
+
+
 async def test_a_right_that_was_taken_is_gone_at_the_next_press(slack: Running) -> None:
     """T-SEC-4: an action never runs on a remembered right."""
     ts = await with_button(slack)

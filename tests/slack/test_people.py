@@ -79,6 +79,27 @@ async def test_while_slack_tells_of_changes_a_message_looks_nobody_up(
     assert server.count("users.info") == 4
 
 
+async def test_while_slack_tells_who_comes_and_goes_a_message_does_not_ask(
+    api: SlackApi, clock: Clock, server: SlackServer
+) -> None:
+    """A question that comes every few minutes must not wait each time for the list of the staff channel."""
+    people, dana, bob = people_of(api, clock), server.space.user("dana"), server.space.user("bob")
+    people.told_from_now_on()
+    clock.now += 1
+    for _ in range(5):
+        assert (await people.actor(dana, max_age=MESSAGE_MAX_AGE)).roles == {"agent"}
+        clock.now += 600
+    assert server.count("conversations.members") == 1
+    server.space.channel("desk").members.add(bob)
+    people.staff_changed()
+    assert (await people.actor(bob, max_age=MESSAGE_MAX_AGE)).roles == {"agent"}
+    clock.now += 3600
+    await people.actor(bob, max_age=MESSAGE_MAX_AGE)
+    assert server.count("conversations.members") == 3
+    await people.actor(bob)  # a press
+    assert server.count("conversations.members") == 4
+
+
 async def test_what_is_told_while_a_look_up_runs_is_the_newer(clock: Clock) -> None:
     """The answer of a look-up that began before must not bring the old state back."""
     asked, answer = asyncio.Event(), asyncio.Event()
