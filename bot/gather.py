@@ -6,6 +6,7 @@ The decision never asks back. What cannot be had (a broken index, a silent langu
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,11 +25,18 @@ from handoff.model import Case, Earlier, Found, Hit, Known
 from handoff.policy import Policy
 from knowledge.library import Found as KnowledgeFound
 from knowledge.library import Library, Scope
-from knowledge.tokens import split_questions
+from knowledge.tokens import split_questions, words
 
 log = structlog.get_logger("gather")
 
 QUESTIONS_MAX = 3
+CLAUSE_WORDS = 3  # so many make a question of their own
+_JOINED = re.compile(
+    r"\s*,?\s+(?:and|plus|und|sowie)(?:\s+(?:also|then|auch|dann))?,?\s+(?=(?:how|what|where|when|why|who|which|wie|wo|wann|"
+    r"warum|wer|welche[rs]?)\b|(?:can|could|do|does|did|is|are|will|would|should|may|kann|könnt|könnte|gibt|ist|sind|"
+    r"darf|muss)\s+(?:i|we|you|it|there|my|our|the|this|that|they|ich|wir|ihr|man|es|das|die|der|ein|eine)\b)",
+    re.IGNORECASE,
+)
 LONG = 8000  # characters that triggers are looked for in
 
 
@@ -117,14 +125,16 @@ class Gatherer:
             if self._helper is not None and self._helper.enabled and case.questions:
                 question = await self._helper.rewrite(question, case.questions[-2:])
             questions = split_questions(question)[:QUESTIONS_MAX] or [question]
-            found = await asyncio.gather(*(self._library.search(q, scope) for q in questions))
+            parts = clauses(question) if len(questions) == 1 else []
+            found = await asyncio.gather(*(self._library.search(q, scope) for q in (*questions, *parts)))
         except Exception:
             reference = f"R-{secrets.token_hex(3)}"
             log.exception("search_failed", reference=reference, conversation=case.id)
             return (), reference
         for result in found:
             self._metrics.searched(sum(result.timings_ms.values()) / 1000)
-        return tuple(found_of(f, q) for f, q in zip(found, questions, strict=True)), ""
+        results = [found_of(f, q) for f, q in zip(found, (*questions, *parts), strict=True)]
+        return (worth_apart(results[0], results[1:]) if parts else tuple(results)), ""
 
     async def _boundaries(self, known: Known, text: str) -> Known:
         """A topic's own `escalate_when`, for the topics that would be answered from."""
@@ -142,6 +152,28 @@ class Gatherer:
             replace(e, similarity=fuzz.token_set_ratio(event.text.casefold(), e.subject.casefold()) / 100)
             for e in earlier
         )
+
+
+def clauses(question: str) -> list[str]:
+    """The two or three questions that one sentence joins ("how do I cancel and what does it cost?"), or nothing."""
+    parts = [part.strip(" ,;") for part in _JOINED.split(question.strip())]
+    whole = all(len(words(part)) >= CLAUSE_WORDS for part in parts)
+    return parts if 1 < len(parts) <= QUESTIONS_MAX and whole else []
+
+
+def worth_apart(whole: Found, parts: Sequence[Found]) -> tuple[Found, ...]:
+    """The parts of a sentence where that answers more of it than the whole does; else the whole.
+
+    Two parts with an answer of their own are two questions. One alone counts only where the whole has no answer: a
+    second half that means nothing by itself ("and what happens then?") must not turn an answer into half of one.
+    """
+    sure = [f for f in parts if f.hits and f.confidence >= f.threshold_answer]
+    if len({f.hits[0].topic for f in sure}) > 1:
+        answered = bool(whole.hits) and whole.confidence >= whole.threshold_answer
+        return tuple(sure) if answered else tuple(parts)
+    if sure and whole.confidence < whole.threshold_answer:
+        return tuple(parts)
+    return (whole,)
 
 
 def ends_of(text: str) -> str:

@@ -89,6 +89,9 @@ def _answer(fact: facts.Answer, language: str, texts: Texts) -> Content:
         buttons = (
             texts.button("helpful", fact.arg, language),
             texts.button("unhelpful", fact.arg, language),
+    if fact.handed is not None:
+        handed = _handed_over(fact.handed, language, texts)
+        blocks.extend(handed.body)
             texts.button("person", case, language),
         )
         if fact.passed_on:
@@ -102,12 +105,15 @@ def _source(source: facts.Source, language: str, texts: Texts) -> str:
     if source.reviewed:
         parts.append(texts.get("answer.reviewed", language, date=source.reviewed))
     if source.version:
+        if fact.handed is not None:
+            buttons = (*buttons, *_handed_over(fact.handed, language, texts).buttons)
         parts.append(texts.get("answer.version", language, version=source.version[:12]))
     return " · ".join(parts)
 
 
 def _ask(fact: facts.Ask, language: str, texts: Texts) -> Content:
-    body = (*_opening(fact, language, texts), para(texts.get(f"ask.{fact.reason}", language)))
+    key = "ask.about" if fact.about and fact.reason == "close" else f"ask.{fact.reason}"
+    body = (*_opening(fact, language, texts), para(texts.get(key, language, question=fact.about)))
     shown = fact.options if fact.reason == "close" else ()
     if fact.reason == "language":
         body = (*body, bullets(list(fact.options)))

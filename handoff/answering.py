@@ -12,61 +12,70 @@ from handoff import collect, escalation, listening
 from handoff.facts import Answer, Ask, Offer, Source
 from handoff.model import Decision, Found, Hit, Phase, Tried
 from handoff.policy import stricter_level
+from handoff.summary import shorten
 from handoff.turn import Turn
 
 OPTIONS_MAX = 3
+ABOUT_CHARACTERS = 150
+LATE_SECONDS = 60.0  # so long a wait deserves a word
 UNRELATED_SHARE = 0.25  # of the clarifying threshold: below it, this is not about our product at all
 
 
-def from_knowledge(t: Turn, text: str, mode: str) -> Decision:
+def from_knowledge(t: Turn, mode: str) -> Decision:
     found = t.known.found
     if t.case.phase == Phase.CLARIFYING and found:  # one question and its answer, not two questions
         found = (max(found, key=lambda f: f.confidence),)
     known = [f for f in found if f.hits and f.confidence >= f.threshold_answer]
-    unknown = [f for f in found if f not in known]
     for f in found:
         nearest = (
             f"{f.hits[0].title} ({f.confidence:.2f}, needs {f.threshold_answer:.2f})" if f.hits else "nothing"
         )
         t.rule("search", f"{f.question[:80]!r}: {nearest}")
     if not known:
-        best = max(found, key=lambda f: f.confidence, default=None)
-        return _unsure(t, text, best, mode)
-    level = stricter_level(*(_level(t, f.hits[0]) for f in known), "draft" if mode == "draft" else "")
-    t.rule("level", level)
-    top = known[0].hits[0]
+        return _unsure(t, found, mode)
+    levels = [stricter_level(_level(t, f.hits[0]), "draft" if mode == "draft" else "") for f in known]
+    t.rule("level", ", ".join(dict.fromkeys(levels)))
+    easy = [f for f, level in zip(known, levels, strict=True) if level == "answer"]
+    if easy:  # what may be answered is answered; the other parts are for people
+        return _answer(t, easy, [f for f in found if f not in easy])
+    top, level = known[0].hits[0], stricter_level(*levels)
     if level == "escalate":
         escalation.escalate(t, "level", t.policy.phrase("why.level", topic=top.title))
         return t.done("escalate", f"{top.title} is for people only")
     if level == "collect":
         category = escalation.choose_category(t, top.category)
         return collect.begin(t, category, "collect", t.policy.phrase("why.collect", topic=top.title))
-    if level == "draft":
-        escalation.escalate(t, "draft", t.policy.phrase("why.draft", topic=top.title), draft=_text(known))
-        return t.done("draft", f"{top.title} needs a person's eye before it is sent")
-    return _answer(t, known, unknown)
+    escalation.escalate(t, "draft", t.policy.phrase("why.draft", topic=top.title), draft=_text(known))
+    return t.done("draft", f"{top.title} needs a person's eye before it is sent")
 
 
 def _level(t: Turn, hit: Hit) -> str:
     return stricter_level(hit.level, t.policy.category(hit.category or t.case.category).level)
 
 
-def _answer(t: Turn, known: list[Found], unknown: list[Found]) -> Decision:
+def _answer(t: Turn, known: list[Found], others: list[Found]) -> Decision:
     hits = [f.hits[0] for f in known]
     told = {x.topic for x in t.case.tried if x.delivered and x.outcome != "helpful"}
     third = t.case.bot_turns + 1 >= t.policy.max_bot_turns
-    if not unknown and all(h.topic in told for h in hits):
+    passed_on = (*(f.question for f in others), *t.case.others)
+    if not passed_on and all(h.topic in told for h in hits):
         return _again(t, known[0], third=third)
     if _other_language(t, known[0]) and not t.case.clarified:
         return _ask(t, known[0], (known[0].hits[0],), "language")
-    passed_on = tuple(f.question for f in unknown)
-    say_answer(t, known, hits, offer=third, passed_on=passed_on)
+    for f in others:
+        if f.confidence < f.threshold_answer:
+            _gap(t, f)
+    say_answer(t, known, hits, offer=third, passed_on=passed_on, draft=_drafted(t, others))
     if not passed_on:
         return t.done("answer", f"{hits[0].title}, confidence {known[0].confidence:.2f}")
-    why = t.policy.phrase("why.part")
-    _gap(t, unknown[0])
-    escalation.escalate(t, "part", why, question=" ".join(passed_on))
     return t.done("answer", f"{hits[0].title} answered; passed on: {len(passed_on)}")
+
+
+def _drafted(t: Turn, others: list[Found]) -> str:
+    """The approved text for the parts that a person checks before it is sent."""
+    sure = [f for f in others if f.hits and f.confidence >= f.threshold_answer]
+    drafts = [f for f in sure if _level(t, f.hits[0]) == "draft"]
+    return _text(drafts) if drafts and len(drafts) == len(others) else ""
 
 
 def _again(t: Turn, found: Found, *, third: bool) -> Decision:
@@ -92,27 +101,21 @@ def _other_language(t: Turn, found: Found) -> bool:
 
 
 def say_answer(
-    t: Turn, known: list[Found], hits: list[Hit], *, offer: bool, passed_on: tuple[str, ...] = ()
+    t: Turn,
+    known: list[Found],
+    hits: list[Hit],
+    *,
+    offer: bool,
+    passed_on: tuple[str, ...] = (),
+    draft: str = "",
 ) -> None:
-    """The answer, its receipt, and that it was tried."""
+    """The answer, its receipt, that it was tried; and in the same message what becomes of the other questions."""
     n = t.count("answer")
     receipt, arg = f"A-{t.case.id}.{n}", f"{t.case.id}.{n}"
     top, found = hits[0], known[0]
     text = _text(known, hits)
     sources = tuple(Source(h.topic, h.title, h.path, h.version, h.reviewed, h.links) for h in hits)
-    t.say(
-        Answer(
-            arg,
-            text,
-            sources,
-            found.confidence,
-            t.opening(),
-            passed_on,
-            offer,
-            t.known.waited_seconds if t.known.waited_seconds > 60 else 0.0,  # noqa: PLR2004  a minute
-        ),
-        f"{t.case.id}/a/{n}",
-    )
+    opening, late = t.opening(), t.known.waited_seconds if t.known.waited_seconds > LATE_SECONDS else 0.0
     t.remember("bot", t.policy.name, text)
     tried = Tried(receipt, top.topic, top.title, top.version, found.confidence, delivered=True)
     t.change(
@@ -121,7 +124,13 @@ def say_answer(
         clarified=False,
         clarify_options=(),
         pending_question="",
+        others=(),
         tried=(*t.case.tried, tried),
+    )
+    handed = escalation.pass_on(t, passed_on, draft) if passed_on else None
+    t.say(
+        Answer(arg, text, sources, found.confidence, opening, passed_on, offer, late, handed=handed),
+        f"{t.case.id}/a/{n}",
     )
     _receipt(t, receipt, known, hits, text)
 
@@ -163,9 +172,10 @@ def _text(known: list[Found], hits: list[Hit] | None = None) -> str:
 # --- when nothing is good enough ------------------------------------------------------------------------------
 
 
-def _unsure(t: Turn, text: str, found: Found | None, mode: str) -> Decision:
-    if found is not None:
-        _gap(t, found)
+def _unsure(t: Turn, every: tuple[Found, ...], mode: str) -> Decision:
+    found = max(every, key=lambda f: f.confidence, default=None)
+    for f in every:
+        _gap(t, f)
     if mode == "draft":
         escalation.escalate(t, "unsure", t.policy.phrase("why.unsure"))
         return t.done("escalate", "nothing is good enough for a draft")
@@ -178,7 +188,7 @@ def _unsure(t: Turn, text: str, found: Found | None, mode: str) -> Decision:
     if found is not None and near and not t.case.clarified:
         options = _options(found)
         if options:
-            return _ask(t, found, options, "close")
+            return _ask(t, found, options, "close", tuple(f.question for f in every if f is not found))
     if _unrelated(found) and "declined" not in t.case.counters:
         t.count("declined")
         t.say(Offer(t.case.id, (), t.opening(), "unrelated"))
@@ -186,7 +196,7 @@ def _unsure(t: Turn, text: str, found: Found | None, mode: str) -> Decision:
         return t.done("decline", "not about what the knowledge covers")
     titles = tuple(dict.fromkeys(h.title for h in found.hits[:OPTIONS_MAX])) if found and near else ()
     t.say(Offer(t.case.id, titles, t.opening(), "unsure"))
-    t.change(phase=Phase.OFFERED, bot_turns=t.case.bot_turns + 1, pending_question=text)
+    t.change(phase=Phase.OFFERED, bot_turns=t.case.bot_turns + 1)
     return t.done("offer", "nothing is good enough; offers a person")
 
 
@@ -204,14 +214,19 @@ def _options(found: Found) -> tuple[Hit, ...]:
     return tuple(topics.values())[:OPTIONS_MAX]
 
 
-def _ask(t: Turn, found: Found, options: tuple[Hit, ...], reason: str) -> Decision:
+def _ask(
+    t: Turn, found: Found, options: tuple[Hit, ...], reason: str, others: tuple[str, ...] = ()
+) -> Decision:
+    """The one clarifying question; `others` of the same message wait until it is settled."""
     titles = tuple(h.title for h in options)
-    t.say(Ask(t.case.id, titles, t.opening(), "language" if reason == "language" else "close"))
+    about = shorten(found.question, ABOUT_CHARACTERS) if others else ""
+    t.say(Ask(t.case.id, titles, t.opening(), "language" if reason == "language" else "close", about))
     t.change(
         phase=Phase.CLARIFYING,
         clarified=True,
         clarify_options=tuple((h.topic, h.title) for h in options),
         pending_question=found.question,
+        others=others,
         bot_turns=t.case.bot_turns + 1,
     )
     return t.done("clarify", f"between {' / '.join(titles)}")
@@ -251,11 +266,12 @@ def picked(t: Turn, arg: str) -> Decision:
     sure = replace(found, hits=(hit, *(h for h in found.hits if h is not hit)), confidence=1.0, composed="")
     level = stricter_level(_level(t, hit))
     if level == "answer":
-        say_answer(t, [sure], [hit], offer=t.case.bot_turns + 1 >= t.policy.max_bot_turns)
+        third = t.case.bot_turns + 1 >= t.policy.max_bot_turns
+        say_answer(t, [sure], [hit], offer=third, passed_on=t.case.others)
         return t.done("answer", f"the customer chose {title}")
     t.change(clarified=True)
     t.known = replace(t.known, found=(sure,))
-    return from_knowledge(t, t.case.pending_question, t.policy.launch_mode)
+    return from_knowledge(t, t.policy.launch_mode)
 
 
 def none_of_these(t: Turn) -> Decision:

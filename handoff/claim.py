@@ -197,6 +197,7 @@ def return_to_bot(t: Turn) -> Decision:
         questions=(),
         tried=(),
         pending_question="",
+        others=(),
         muted_until=0.0,
     )
     t.staff(

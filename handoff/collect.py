@@ -41,6 +41,7 @@ def begin(t: Turn, category: CategoryRule, trigger: str, why: str) -> Decision:
         collecting=Collecting(category.name, fields, trigger=trigger, why=why),
         phase=Phase.COLLECTING,
         pending_question=latest_question(t.case),
+        others=(),
     )
     t.rule("collect", f"{category.name}: {', '.join(fields)}")
     return proceed(t, f"{why}; collecting {', '.join(fields)}")
@@ -122,7 +123,7 @@ def control(t: Turn, verb: str) -> Decision:
     if now is None:
         return t.no("refused.no_form", f"{verb}: no form is open", verb=verb)
     if verb == "cancel":
-        t.change(collecting=None, phase=Phase.BOT, pending_question="")
+        t.change(collecting=None, phase=Phase.BOT, pending_question="", others=())
         t.say(Line("collect.cancelled", buttons=(("person", t.case.id),), opening=t.opening()))
         return t.done("collect", "the customer cancelled the form")
     if verb == "back":

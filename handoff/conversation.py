@@ -57,7 +57,7 @@ def bot_turn(t: Turn, event: MessageReceived, text: str) -> Decision:
     t.rule("launch mode", f"{mode} ({category.name})")
     if mode == "off":
         return t.ignore("the launch mode is off")
-    decision = _triggered(t, fired) if fired else _respond(t, event, text, mode)
+    decision = _triggered(t, fired, text) if fired else _respond(t, event, text, mode)
     return _shadowed(t, decision, text) if mode == "shadow" else decision
 
 
@@ -81,7 +81,7 @@ def _respond(t: Turn, event: MessageReceived, text: str, mode: str) -> Decision:
     if _asked_before(t, text):
         escalation.escalate(t, "repeat", t.policy.phrase("why.repeat"))
         return t.done("escalate", "the same issue came up three times")
-    return answering.from_knowledge(t, text, mode)
+    return answering.from_knowledge(t, mode)
 
 
 def _decisive(t: Turn) -> Fired | None:
@@ -100,15 +100,17 @@ def _rule(trigger: str) -> TriggerRule:
     return TRIGGERS.get(trigger, DEFAULT_TRIGGER)
 
 
-def _triggered(t: Turn, fired: Fired) -> Decision:
+def _triggered(t: Turn, fired: Fired, text: str) -> Decision:
     """A trigger: nothing is answered. Some collect what a person will need first."""
     rule = _rule(fired.trigger)
     t.rule("trigger", f"{fired.trigger}: {fired.why}")
     why = _why(t, fired)
     if rule.collect:
+        if t.case.collecting is None:  # what was open before is not what this is about
+            t.change(pending_question="", others=())
         category = escalation.choose_category(t, *rule.categories)
         return collect.begin(t, category, fired.trigger, why)
-    escalation.escalate(t, fired.trigger, why)
+    escalation.escalate(t, fired.trigger, why, question=text)
     if fired.trigger == "abuse":
         t.change(phase=Phase.MUTED, muted_until=t.now + t.policy.mute_seconds)
     return t.done("escalate", f"trigger {fired.trigger}: {fired.why}")

@@ -52,6 +52,7 @@ def escalate(
         collecting=None,
         clarify_options=(),
         pending_question="",
+        others=(),
         bot_turns=0,
         category=t.ticket.category,
     )
@@ -64,6 +65,14 @@ def escalate(
 
 def _forget_closed(t: Turn) -> None:
     """An earlier, closed ticket of this conversation becomes history."""
+def pass_on(t: Turn, questions: tuple[str, ...], draft: str = "") -> HandedOver:
+    """The part of a message that the bot does not answer goes to a person. What the customer is told of it stands in
+    the answer to the other part."""
+    why = t.policy.phrase("why.part")
+    escalate(t, "part", why, question=" ".join(questions), quiet=True, draft=draft)
+    return handed_over(t)
+
+
     old = t.case.ticket
     if old is not None:
         t.change(closed_tickets=(*t.case.closed_tickets, old.number), ticket=None)
@@ -159,8 +168,10 @@ def _next_step(trigger: str, policy: Policy) -> str:
 
 
 def _give_up_on(t: Turn) -> None:
-    """What the bot tried has not helped: an escalation counts as that."""
-    tried = tuple(x if x.outcome else replace(x, outcome="escalated") for x in t.ticket.tried)
+    """What the bot tried has not helped: an escalation counts as that. An answer to the other part of the same
+    message may well have."""
+    fresh = t.ticket.tried[-1:] if t.ticket.trigger == "part" else ()
+    tried = tuple(x if x.outcome or x in fresh else replace(x, outcome="escalated") for x in t.ticket.tried)
     for old, new in zip(t.ticket.tried, tried, strict=True):
         if old is not new:
             t.keep("outcome", new.receipt, outcome="escalated", ticket=t.ticket.id)
@@ -172,6 +183,15 @@ def _give_up_on(t: Turn) -> None:
 def _tell_customer(t: Turn, by: Actor | None) -> None:
     ticket, hours, failed = t.ticket, t.policy.hours, t.known.search_failed
     around = t.policy.targets[ticket.priority].around_the_clock
+    line = replace(handed_over(t), opening=t.opening())
+    if by is None:
+        t.say(line)
+    else:
+        t.notify(line)
+
+
+def handed_over(t: Turn) -> HandedOver:
+    """What happens now, the number, an honest time."""
     opens = None if around or hours.is_open(t.now) else hours.next_open(t.now)
     told = {*ticket.fields, *ticket.private_fields}
     tone = TRIGGERS.get(ticket.trigger, DEFAULT_TRIGGER).tone or ticket.trigger
@@ -179,7 +199,7 @@ def _tell_customer(t: Turn, by: Actor | None) -> None:
         tone = "failure"
     elif told and _form_was_open(t):
         tone = "collect"
-    line = HandedOver(
+    return HandedOver(
         ticket.id,
         t.now,
         ticket.first_response_due or t.now,
@@ -191,12 +211,7 @@ def _tell_customer(t: Turn, by: Actor | None) -> None:
         details=any(
             r.id not in told for r in fields.missing(t.case, t.policy.category(ticket.category), t.policy)
         ),
-        opening=t.opening(),
     )
-    if by is None:
-        t.say(line)
-    else:
-        t.notify(line)
 
 
 def _form_was_open(t: Turn) -> bool:

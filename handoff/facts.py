@@ -61,8 +61,9 @@ class Source:
 class Answer(Fact):
     """Approved text with its sources. `arg` names the answer in its buttons.
 
-    `passed_on`: questions of the same message that go to a person. `offer`: the third turn, say plainly that a
-    person can take over. `late`: seconds that the customer waited because we were away.
+    `passed_on`: questions of the same message that go to a person, `handed`: what the customer is told of that.
+    `offer`: the third turn, say plainly that a person can take over. `late`: seconds that the customer waited because
+    we were away.
     """
 
     arg: str
@@ -76,9 +77,13 @@ class Answer(Fact):
     buttons: bool = True
 
 
+    handed: HandedOver | None = None
 @dataclass(frozen=True, slots=True)
 class Ask(Fact):
-    """The one clarifying question; `options` are topic titles. `reason` "language": known in another one only."""
+    """The one clarifying question; `options` are topic titles. `reason` "language": known in another one only.
+
+    `about`: which of several questions in one message it is about.
+    """
 
     arg: str
     options: tuple[str, ...]
@@ -86,6 +91,7 @@ class Ask(Fact):
     reason: Literal["close", "language"] = "close"
 
 
+    about: str = ""
 @dataclass(frozen=True, slots=True)
 class Offer(Fact):
     """Nothing is good enough: say so, name what is near, offer a person."""

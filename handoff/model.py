@@ -168,6 +168,7 @@ class Case:
     pending_question: str = ""  # the question that waits for clarification or collection
     questions: tuple[str, ...] = ()  # what the customer asked, for "same issue three times"
     participants: frozenset[str] = (
+    others: tuple[str, ...] = ()  # questions of the same message that wait until that one is settled
         frozenset()
     )  # ids of people (not bots) who wrote here, without the customer
     said: tuple[Said, ...] = ()

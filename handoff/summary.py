@@ -75,7 +75,7 @@ POLITE_AT_MOST = 4  # greetings and closings of one message
 def latest_question(case: Case) -> str:
     """What the customer asked last, in their words."""
     if case.pending_question:
-        return case.pending_question
+        return " ".join((case.pending_question, *case.others))
     if case.questions:
         return case.questions[-1]
     return next((s.text for s in reversed(case.said) if s.who == "customer" and s.text), "")

@@ -36,5 +36,5 @@ def _takeover_of_the_bot(t: Turn, event: MessageReceived) -> Decision:
         t.notify(Line("customer.bot_back", {"name": t.policy.name}))
         return t.done("return", f"{name} handed the conversation back to the bot")
     t.remember("agent", t.actor.name, event.text, event.ref, event.files)
-    t.take_over(pending_question="")
+    t.take_over(pending_question="", others=())
     return t.done("takeover", f"{name} stepped in; the bot is silent here")

@@ -154,12 +154,77 @@ def test_two_questions_the_known_one_is_answered_the_other_passed_on() -> None:
     scene = Scene()
     known, unknown = found(REFUND, question="refund?"), found(LOGIN, sure=0.2, question="Can I bring my dog?")
     scene.asks("refund? and can I bring my dog?", known, unknown)
-    answer, line = scene.told
+    (answer,) = scene.told
     assert isinstance(answer, Answer)
     assert answer.passed_on == ("Can I bring my dog?",)
-    assert isinstance(line, HandedOver)
+    assert answer.handed is not None
     assert scene.case.ticket is not None
+    assert answer.handed.number == scene.case.ticket.id
     assert "dog" in scene.case.ticket.wants
+    assert [x.outcome for x in scene.case.tried] == [""]  # what was answered has not failed
+    assert scene.case.phase == Phase.DESK
+
+
+@pytest.mark.parametrize("level", ["draft", "collect", "escalate"])
+def test_a_part_that_is_for_people_does_not_keep_the_other_from_being_answered(level: str) -> None:
+    scene = Scene()
+    held = replace(INVOICE, level=level, confidence=0.95)
+    scene.asks(
+        "refund? and the invoice?",
+        found(REFUND, question="refund?"),
+        found(held, question="and the invoice?"),
+    )
+    (answer,) = scene.told
+    assert isinstance(answer, Answer)
+    assert REFUND.text in answer.text
+    assert INVOICE.text not in answer.text
+    assert answer.passed_on == ("and the invoice?",)
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.draft == (INVOICE.text if level == "draft" else "")
+
+
+def test_two_questions_of_which_one_needs_asking_back_lose_neither() -> None:
+    """The clarifying question says which one it is about; once that is settled, the other goes to a person, by name."""
+    scene = Scene()
+    near, far = (
+        found(INVOICE, LOGIN, sure=0.5, question="the bill?"),
+        found(LOGIN, sure=0.1, question="And my dog?"),
+    )
+    scene.asks("the bill? And my dog?", near, far)
+    (ask,) = scene.told
+    assert isinstance(ask, Ask)
+    assert ask.about == "the bill?"
+    assert scene.case.others == ("And my dog?",)
+    scene.presses(ANA, "pick", "c-0123456789.0", found=(near,))
+    answer = scene.told[-1]
+    assert isinstance(answer, Answer)
+    assert INVOICE.text in answer.text
+    assert answer.passed_on == ("And my dog?",)
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.wants == "And my dog?"
+    assert scene.case.others == ()
+
+
+def test_nothing_is_lost_where_asking_back_leads_to_a_person() -> None:
+    scene = Scene()
+    near, far = (
+        found(INVOICE, LOGIN, sure=0.5, question="the bill?"),
+        found(LOGIN, sure=0.1, question="And my dog?"),
+    )
+    scene.asks("the bill? And my dog?", near, far)
+    scene.presses(ANA, "none", "c-0123456789")
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.wants == "the bill? And my dog?"
+
+
+def test_a_ticket_is_about_what_was_said_last_not_about_what_was_asked_before() -> None:
+    """An open clarifying question or offer does not become the subject of something else."""
+    for before in (found(INVOICE, LOGIN, sure=0.5), found(LOGIN, sure=0.01)):
+        scene = Scene()
+        scene.asks("something unclear", before)
+        scene.asks("somebody has hacked my account", fired="security")
+        assert scene.case.ticket is not None
+        assert scene.case.ticket.subject == "somebody has hacked my account"
 
 
 def test_two_known_questions_are_both_answered() -> None:
