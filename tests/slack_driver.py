@@ -44,6 +44,11 @@ class SlackDriver(StagedDriver):
         }
 
     async def open(self) -> None:
+        await self.server_up()
+        await self.start()
+
+    async def server_up(self) -> None:
+        """Slack itself, with everybody in it."""
         server = self.server = SlackServer(self.clock.now)
         await server.start()
         for name in (*CUSTOMERS, *AGENTS):
@@ -55,7 +60,6 @@ class SlackDriver(StagedDriver):
         for name in CHANNELS:
             server.add_channel(name, ident=channel_of(name), members=everybody)
         server.add_channel("desk", ident=channel_of("desk"), members=list(AGENTS), private=True)
-        await self.start()
 
     async def close(self) -> None:
         await super().close()
@@ -68,8 +72,9 @@ class SlackDriver(StagedDriver):
                 bot_token=server.bot_token, app_token=server.app_token, signing_secret=server.signing_secret,
                 api_base=server.api_base, staff_channel=slack.staff_channel,
                 channels={c.id: c.mode for c in slack.channels}, sockets=1, agents=frozenset(staff.agents),
-                admins=frozenset(staff.admins), backoff_seconds=0.01, watch_seconds=0.02,
-            )
+                admins=frozenset(staff.admins), backoff_seconds=0.01, watch_seconds=0.02, share_seconds=0.01,
+            ),
+            clock=self.clock.now,
         )  # fmt: skip
 
     @property
@@ -96,12 +101,12 @@ class SlackDriver(StagedDriver):
     async def edit(self, user: str, message: str, text: str) -> None:
         where, _ = self.server.space.find(message)
         assert where is not None
-        await self.server.user_edits(where.id, message, text)
+        await self.server.user_edits(where.id, message, text, silent=self._down)
 
     async def delete(self, user: str, message: str) -> None:
         where, _ = self.server.space.find(message)
         assert where is not None
-        await self.server.user_deletes(where.id, message, wait=not self._down)
+        await self.server.user_deletes(where.id, message, silent=self._down)
 
     async def react(self, user: str, message: str, emoji: str) -> None:
         where, _ = self.server.space.find(message)
