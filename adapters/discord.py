@@ -150,7 +150,6 @@ class DiscordAdapter:
             http,
             sink,
             self._lives,
-            self._files,
             self._history,
             self.actor,
             self._clock,
@@ -292,7 +291,7 @@ class DiscordAdapter:
                 if new := absence.unmarked(marks):
                     await sink.watch(new)
                     marks = await sink.marks("discord")
-                with history.round(told=fresh):
+                with history.round(marks, told=fresh):
                     for mark in marks:
                         async for event in history.since(mark, _CATCH_UP):
                             await sink.receive(event)

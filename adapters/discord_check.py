@@ -17,7 +17,8 @@ from adapters.port import AdapterError, AdapterFatal, CheckResult
 _CONTENT = (1 << 18) | (1 << 19)
 _MEMBERS = (1 << 14) | (1 << 15)
 _FORUM = 15
-_NEEDED = frozenset(PERMISSIONS)
+_PRIVATE = "Create Private Threads"
+_NEEDED = frozenset(PERMISSIONS) - {_PRIVATE}
 
 
 async def check(settings: DiscordSettings) -> list[CheckResult]:
@@ -69,7 +70,8 @@ async def _guild(settings: DiscordSettings, http: RoutedHTTP, app: str, me: str)
     results += await _staff(settings, http, guild, me, roles)
     for channel in settings.channels:
         facts = facts_of(guild, None)
-        results += [await _channel(http, facts, channel, me, roles, _NEEDED)]
+        needed = _NEEDED | ({_PRIVATE} if channel in settings.private else frozenset())
+        results += [await _channel(http, facts, channel, me, roles, needed)]
     results += [await _commands(settings, http, app)]
     return results
 
@@ -104,6 +106,9 @@ async def _channel(
         return CheckResult(name, ok=False, detail="not visible", fix=fix)
     have = facts.inside(overwrites(raw.get("permission_overwrites", [])), me, roles)
     if int(raw.get("type", 0)) == _FORUM:
+        if _PRIVATE in needed:
+            fix = "Discord has no private threads in forums: leave private = true out for this channel."
+            return CheckResult(name, ok=False, detail=f"#{raw.get('name', channel)}", fix=fix)
         needed = needed - {"Create Public Threads"}
     lacking = [label for label, (bit, _) in PERMISSIONS.items() if label in needed and not have & bit]
     fix = f"Edit Channel → Permissions → the bot's role → allow {', '.join(lacking)}." if lacking else ""

@@ -14,7 +14,6 @@ import discord
 
 from adapters.discord_absence import left, top_level
 from adapters.discord_client import guild_facts
-from adapters.discord_files import Files
 from adapters.discord_format import OPTION, OPTIONS, Payload
 from adapters.discord_history import History
 from adapters.discord_http import RoutedHTTP, errors_translated, translate
@@ -61,13 +60,12 @@ class Intake:
         http: RoutedHTTP,
         sink: Sink,
         lives: Lives,
-        files: Files,
         history: History,
         actor: Callable[[str, str], Awaitable[Actor]],
         clock: Callable[[], float],
     ) -> None:
         self._settings, self._client, self._http, self._sink = settings, client, http, sink
-        self._lives, self._files, self._rooms, self._clock = lives, files, history.rooms, clock
+        self._lives, self._rooms, self._clock = lives, history.rooms, clock
         self._actor = actor
         self._open = True
         self._agents: set[tuple[str, str]] = set()
@@ -331,8 +329,6 @@ class Intake:
         if event is None:
             await live.ack()
             return
-        for ident, upload in ((data.get("resolved") or {}).get("attachments") or {}).items():
-            self._files.remember_upload(str(ident), str(upload["url"]))
         self._lives.keep(event.keys[0], live)
         try:
             result = await self._sink.receive(event)

@@ -55,19 +55,13 @@ def judge(name: str, mime: str | None, head: bytes) -> None:
 
 
 class Files:
-    """Downloads. Keeps the addresses of form uploads in memory: they stand in no message."""
+    """Downloads. Keeps nothing."""
 
     def __init__(self, settings: DiscordSettings) -> None:
         self._hosts = CDN
         base = URL(settings.api_base)
         self._own = (base.scheme, base.host, base.port)
         self._limit = settings.timing.call
-        self._uploads: dict[str, str] = {}
-
-    def remember_upload(self, ident: str, url: str) -> None:
-        self._uploads[ident] = url
-        while len(self._uploads) > 500:  # noqa: PLR2004
-            self._uploads.pop(next(iter(self._uploads)))
 
     def allowed(self, url: str) -> bool:
         """Only Discord's own hosts, only encrypted; a chat can name any address."""
@@ -80,10 +74,10 @@ class Files:
         return parsed.scheme == "https" and parsed.host in self._hosts and parsed.port == 443  # noqa: PLR2004
 
     async def address(self, http: RoutedHTTP, file: FileRef) -> str:
-        """A fresh signed address: the message is asked for again."""
+        """A fresh signed address: the message is asked for again. A form's upload has the one that came with it."""
         if file.source is None:
-            if file.id in self._uploads:
-                return self._uploads[file.id]
+            if file.url:
+                return file.url
             raise Gone(f"{safe_name(file.name)} is no longer at hand")
         ids = {"channel_id": channel_of(file.source), "message_id": file.source.id}
         async with errors_translated(self._limit):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
 import discord
 
@@ -32,17 +32,19 @@ class History:
         self._actor = actor
         self._told = False  # the connection was told a moment ago what is newest everywhere
         self._active: dict[str, list[Raw]] | None = None
+        self._marked: frozenset[str] = frozenset()
         self.rooms = Rooms(settings, http, client)
 
     @contextlib.contextmanager
-    def round(self, *, told: bool) -> Iterator[None]:
-        """Many marks at once: a guild's threads are asked for once. `told`: the connection is new and knows what is
-        newest everywhere, so quiet places are not asked for at all."""
+    def round(self, marks: Iterable[Mark], *, told: bool) -> Iterator[None]:
+        """Many marks at once: a guild's threads are asked for once, and a thread that has a mark is read from there
+        only. `told`: the connection is new and knows what is newest everywhere, so quiet places are not asked for."""
         self._told, self._active = told, {}
+        self._marked = frozenset(mark.place.thread for mark in marks if mark.place.thread is not None)
         try:
             yield
         finally:
-            self._told, self._active = False, None
+            self._told, self._active, self._marked = False, None, frozenset()
 
     async def since(self, mark: Mark, limit: int) -> AsyncIterator[Inbound]:
         """Messages of people after the mark, at most `limit` in each thread. A mark that knows nothing yet
@@ -88,6 +90,7 @@ class History:
             int(thread["id"])
             for thread in active
             if str(thread.get("parent_id")) == place.channel
+            and str(thread["id"]) not in self._marked
             and int(thread.get("last_message_id") or thread["id"]) > int(mark.after)
         )
         return [(place.channel, mark.after), *((str(ident), mark.after) for ident in lively)]

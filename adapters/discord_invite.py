@@ -10,6 +10,7 @@ PERMISSIONS: dict[str, tuple[int, str]] = {
     "Send Messages": (1 << 11, "ticket cards in the staff channel"),
     "Send Messages in Threads": (1 << 38, "answers"),
     "Create Public Threads": (1 << 35, "one thread for each question"),
+    "Create Private Threads": (1 << 36, "private matters, in channels with private = true"),
     "Manage Threads": (1 << 34, "reopen an archived thread before a card in it changes"),
     "Embed Links": (1 << 14, "ticket cards"),
     "Attach Files": (1 << 15, "files between customer and agent"),

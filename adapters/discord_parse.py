@@ -146,6 +146,7 @@ def _display(user: Raw) -> str:
 
 
 def files(message: Raw, source: MsgRef | None) -> tuple[FileRef, ...]:
+    """By the message in which they stand; a form's uploads stand in none and keep their address."""
     return tuple(
         FileRef(
             id=str(a["id"]),
@@ -153,6 +154,7 @@ def files(message: Raw, source: MsgRef | None) -> tuple[FileRef, ...]:
             mime=a.get("content_type"),
             size=a.get("size"),
             source=source,
+            url="" if source is not None else str(a.get("url") or ""),
         )
         for a in message.get("attachments", [])
     )

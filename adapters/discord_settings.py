@@ -41,7 +41,8 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class DiscordSettings:
-    """`channels` maps channel ids to modes; `agents` and `admins` hold user or role ids.
+    """`channels` maps channel ids to modes; `agents` and `admins` hold user or role ids. `private`: the channels whose
+    private matters go on in private threads.
 
     `gateway` empty: ask the API. `guild` empty: every guild that the bot is in.
     """
@@ -50,6 +51,7 @@ class DiscordSettings:
     guild: str = ""
     staff_channel: str = ""
     channels: Mapping[str, str] = field(default_factory=dict)
+    private: frozenset[str] = frozenset()
     api_base: str = API
     gateway: str = ""
     agents: frozenset[str] = frozenset()

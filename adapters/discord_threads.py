@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import discord
 
 from adapters.discord_format import Payload, thread_name
-from adapters.discord_http import ARCHIVED, LOCKED, THREAD_EXISTS, RoutedHTTP
-from adapters.port import Delivered, Forbidden, OpenThread, Place, SetThread
+from adapters.discord_http import ARCHIVED, LOCKED, THREAD_EXISTS, RoutedHTTP, translate
+from adapters.discord_rooms import PRIVATE_THREAD
+from adapters.discord_text import clip
+from adapters.port import Actor, Delivered, Forbidden, OpenThread, Place, SetThread
 
+log = logging.getLogger(__name__)
+_ARCHIVE_MINUTES = 4320
+_TITLE = 90  # of a private thread; the rest tells it from others with the same title
 _TAGS = 5
 _SOLVED = ("solved", "resolved", "answered")
 
@@ -21,6 +28,13 @@ def worded(error: discord.HTTPException) -> Exception:
     if error.code == LOCKED:
         return Forbidden("The thread is locked: unlock it, or give the bot Manage Threads in this channel.")
     return error
+
+
+def _give_up(error: discord.HTTPException) -> None:
+    """Say why there is no private thread. What may be better in a moment is raised, to be tried again."""
+    if error.status >= 500 or error.status == 429:  # noqa: PLR2004
+        raise error
+    log.warning("no private thread: %s", translate(error))
 
 
 class Threads:
@@ -54,10 +68,12 @@ class Threads:
     async def open(self, op: OpenThread) -> Delivered:
         """A thread made from a message has that message's id, so a second try finds the first one's."""
         place = op.origin.place
+        if op.private_for is not None and (private := await self._private(op, op.private_for)):
+            return Delivered(place=private)
         if place.kind in {"dm", "forum"} or (place.thread and place.thread != op.origin.id):
             return Delivered(place=place)
         ids = {"channel_id": place.channel, "message_id": op.origin.id}
-        body = {"name": thread_name(op.title), "auto_archive_duration": 4320}
+        body = {"name": thread_name(op.title), "auto_archive_duration": _ARCHIVE_MINUTES}
         try:
             await self._http.call(
                 "POST", "/channels/{channel_id}/messages/{message_id}/threads", ids=ids, json=body
@@ -67,6 +83,50 @@ class Threads:
                 raise
             await self._http.call("GET", "/channels/{channel_id}", ids={"channel_id": op.origin.id})
         return Delivered(place=Place("discord", place.tenant, place.channel, op.origin.id, place.kind))
+
+    async def _private(self, op: OpenThread, person: Actor) -> Place | None:
+        """A private thread with this person in it; None where Discord has none or does not allow it.
+
+        Creating one is not idempotent, so an earlier try's is looked for first, by its name.
+        """
+        place = op.origin.place
+        if place.kind != "channel":
+            return None  # forums and direct messages have none, and what is private already needs none
+        name = f"{clip(thread_name(op.title), _TITLE)} · {op.origin.id[-6:]}"
+        try:
+            thread = await self._earlier(place, name) or await self._made(place, name)
+        except discord.HTTPException as error:
+            _give_up(error)
+            return None
+        try:
+            path, ids = "/channels/{channel_id}/thread-members/{user}", {"channel_id": thread}
+            await self._http.call("PUT", path, ids=ids | {"user": person.id})
+        except discord.HTTPException as error:
+            _give_up(error)
+            with contextlib.suppress(discord.HTTPException):
+                await self._patch_channel(thread, {"archived": True, "locked": True})
+            return None
+        return Place("discord", place.tenant, place.channel, thread, "private")
+
+    async def _earlier(self, place: Place, name: str) -> str | None:
+        ids = {"guild_id": place.tenant}
+        found = await self._http.call("GET", "/guilds/{guild_id}/threads/active", ids=ids)
+        for thread in found.get("threads", []):
+            ours = str(thread.get("parent_id")) == place.channel and thread.get("type") == PRIVATE_THREAD
+            if ours and thread.get("name") == name:
+                return str(thread["id"])
+        return None
+
+    async def _made(self, place: Place, name: str) -> str:
+        body = {
+            "name": name,
+            "type": PRIVATE_THREAD,
+            "invitable": False,
+            "auto_archive_duration": _ARCHIVE_MINUTES,
+        }
+        ids = {"channel_id": place.channel}
+        made = await self._http.call("POST", "/channels/{channel_id}/threads", ids=ids, json=body)
+        return str(made["id"])
 
     async def set(self, op: SetThread) -> Delivered:
         if op.place.thread is None:

@@ -65,13 +65,18 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class FileRef:
-    """A file by reference, never by a lasting URL: platforms sign and expire those."""
+    """A file by reference, never by a lasting URL: platforms sign and expire those.
+
+    `url`: only where the platform has nothing that could be asked again for a fresh one (a file uploaded in a form on
+    Discord stands in no message). It is as private as the file, and good for about a day.
+    """
 
     id: str
     name: str
     mime: str | None = None
     size: int | None = None
     source: MsgRef | None = None
+    url: str = field(default="", repr=False)
 
 
 # --- what comes in ---------------------------------------------------------------------------------------
@@ -179,8 +184,10 @@ class FormSubmitted(Envelope):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadChanged(Envelope):
+    """`opened`: the private thread that this conversation asked for is there, or what it got instead."""
+
     type: Literal["thread"] = "thread"
-    state: Literal["archived", "unarchived", "locked", "deleted"]
+    state: Literal["archived", "unarchived", "locked", "deleted", "opened"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,11 +387,16 @@ class React:
 
 @dataclass(frozen=True, slots=True)
 class OpenThread:
-    """Make sure that there is a thread on `origin`. Idempotent; where threads are implicit, a no-op."""
+    """Make sure that there is a thread on `origin`. Idempotent; where threads are implicit, a no-op.
+
+    `private_for`: a thread that only this person and the team can read, beside the public one. Where the platform has
+    none or does not allow it, the thread on `origin` instead; `Delivered.place` says which it is.
+    """
 
     type: Literal["open_thread"] = field(default="open_thread", kw_only=True)
     origin: MsgRef
     title: str
+    private_for: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -313,7 +313,8 @@ def platform_adapters(config: Config) -> list[ChatAdapter]:
             DiscordAdapter(
                 DiscordSettings(
                     token=config.secrets.discord_token.get_secret_value(), guild=d.guild, staff_channel=d.staff_channel,
-                    channels={c.id: c.mode for c in d.channels}, api_base=d.api_base, gateway=d.gateway,
+                    channels={c.id: c.mode for c in d.channels}, private=frozenset(c.id for c in d.channels if c.private),
+                    api_base=d.api_base, gateway=d.gateway,
                     agents=frozenset(config.staff.discord.agents), admins=frozenset(config.staff.discord.admins),
                     sharded=d.sharded, message_content=d.message_content, solved_tag=d.solved_tag, file_bytes_max=config.limits.file_mb * 2**20,
                 )

@@ -112,6 +112,10 @@ class ChannelConfig(Section):
     greeting: str = ""
 
 
+class DiscordChannelConfig(ChannelConfig):
+    private: bool = False
+
+
 class SlackConfig(Section):
     enabled: bool = False
     api_base: str = "https://slack.com/api/"
@@ -130,7 +134,7 @@ class DiscordConfig(Section):
     sharded: bool = False
     message_content: bool = True
     solved_tag: str = "Solved"
-    channels: tuple[ChannelConfig, ...] = ()
+    channels: tuple[DiscordChannelConfig, ...] = ()
 
 
 class PlaygroundConfig(Section):
@@ -206,6 +210,7 @@ class CategoryConfig(Section):
     keywords: tuple[str, ...] = ()
     priority: Literal["", "P0", "P1", "P2", "P3"] = ""
     compose: bool = False
+    private: bool = False
 
 
 class RouteConfig(Section):
@@ -324,7 +329,12 @@ def default_categories() -> tuple[CategoryConfig, ...]:
     }
     made = [
         CategoryConfig(
-            name=name, title=name.capitalize(), route="desk", leaves=leaves, fields=fields.get(name, ())
+            name=name,
+            title=name.capitalize(),
+            route="desk",
+            leaves=leaves,
+            fields=fields.get(name, ()),
+            private=name in ("account", "billing"),
         )
         for name, leaves in leaf.items()
     ]

@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from adapters import port
-from adapters.port import ChatAdapter, Delivered, DeliveryFailed, MsgRef, Place, PlatformName
+from adapters.port import ChatAdapter, Delivered, DeliveryFailed, MsgRef, Place, PlatformName, ThreadChanged
 from bot.clock import Clock
 from bot.metrics import Metrics
 from bot.outgoing import Outgoing, Unresolved, resolve
@@ -60,7 +60,7 @@ class Outbox:
         parked: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._storage, self._adapters, self._chores, self._clock = storage, adapters, chores, clock
-        self._metrics, self._parked = metrics, parked
+        self._metrics, self._wake = metrics, parked
         self._lanes: dict[str, deque[Row]] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._up: dict[str, asyncio.Event] = {name: asyncio.Event() for name in adapters}
@@ -271,9 +271,24 @@ class Outbox:
             log.exception("adapter_failed", row=claimed.id, platform=claimed.out.platform)
             return await self._failed(claimed, adapter, op, port.Ambiguous(f"{type(error).__name__}"))
         now = self._clock.now()
-        await self._storage.sent(claimed, ref, now)
+        if isinstance(op, port.OpenThread) and op.private_for is not None:
+            await self._tell_where(claimed, ref or op.origin, now)
+        else:
+            await self._storage.sent(claimed, ref, now)
         self._metrics.delivered(claimed.out.do, claimed.out.audience, now - claimed.created_at)
         return None
+
+    async def _tell_where(self, row: Row, ref: MsgRef, now: float) -> None:
+        """A private thread is there, or what was given instead: its conversation learns which, and goes on."""
+        event = ThreadChanged(
+            keys=(f"opened:{row.id}",), place=ref.place, actor=None, occurred_at=now, state="opened"
+        )
+        conversation = await self._storage.conversation_of_case(row.case_id)
+        if conversation is None:  # erased meanwhile
+            await self._storage.sent(row, ref, now)
+            return
+        await self._storage.sent(row, ref, now, event, conversation)
+        self._wake(conversation)
 
     async def _parts(self, row: Row, adapter: ChatAdapter, op: port.Op, *, ambiguous: bool) -> MsgRef | None:
         count = 1 if row.out.do != "post" else adapter.parts(op)
@@ -383,7 +398,7 @@ class Outbox:
             )  # fmt: skip
         await self._storage.park(row, f"{kind}: {reason}", event, conversation or "", now)
         if event is not None and conversation is not None:
-            self._parked(conversation)
+            self._wake(conversation)
         return None
 
     async def _repost(self, row: Row, op: port.Edit) -> Row | None:

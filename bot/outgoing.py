@@ -123,8 +123,9 @@ def outgoing(
             target = effect.origin.anchor if isinstance(effect.origin, model.Thread) else ""
             platform = ref.place.platform if ref else ""
             return Outgoing(
-                "open", effect.audience, lane, platform, target=target, ref=ref, title=effect.title
-            )
+                "open", effect.audience, lane, platform, anchor=effect.anchor, target=target, ref=ref,
+                title=effect.title, actor=effect.private_for,
+            )  # fmt: skip
         case model.Mark():
             return Outgoing(
                 "react", "customer", f"{customer}/marks", effect.ref.place.platform, ref=effect.ref,
@@ -160,7 +161,11 @@ def promised(
     into them; where they hang under every message by themselves, no row is spent on it."""
     rows = [row for e in effects if (row := outgoing(e, case, word, interaction)) is not None]
     at = {row.anchor: row.place.platform for row in rows if row.anchor and row.place is not None}
-    return [row for row in rows if row.do != "open" or opens(row.platform or at.get(row.target, ""))]
+    return [
+        row
+        for row in rows
+        if row.do != "open" or row.actor is not None or opens(row.platform or at.get(row.target, ""))
+    ]
 
 
 class Unresolved(Exception):
@@ -189,7 +194,7 @@ def resolve(row: Outgoing, anchors: Mapping[str, MsgRef]) -> Op:
             assert row.ref is not None
             return React(row.ref, row.emoji, row.on)
         case "open":
-            return OpenThread(row.ref or at(row.target), row.title)
+            return OpenThread(row.ref or at(row.target), row.title, row.actor)
         case "set_thread":
             assert row.place is not None
             return SetThread(row.place, archived=row.archived, solved=row.solved)

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from datetime import date
 
 from adapters.port import Place, PlatformName
-from bot.config import CategoryConfig, ChannelConfig, Config, FieldConfig, HoursConfig, RouteConfig
+from bot.config import (
+    CategoryConfig,
+    ChannelConfig,
+    Config,
+    DiscordChannelConfig,
+    FieldConfig,
+    HoursConfig,
+    RouteConfig,
+)
 from bot.texts import Texts, load_texts
 from handoff.hours import Hours
 from handoff.policy import (
@@ -83,7 +91,8 @@ def hours_of(hours: HoursConfig) -> Hours:
 
 def _channels(config: Config) -> dict[tuple[str, str], ChannelRule]:
     def rule(channel: ChannelConfig) -> ChannelRule:
-        return ChannelRule(channel.mode, channel.category, channel.language, channel.greeting)
+        private = isinstance(channel, DiscordChannelConfig) and channel.private
+        return ChannelRule(channel.mode, channel.category, channel.language, channel.greeting, private)
 
     rows: dict[tuple[str, str], ChannelRule] = {}
     for platform, section in (("slack", config.slack), ("discord", config.discord)):
@@ -105,6 +114,7 @@ def _category(category: CategoryConfig) -> CategoryRule:
         category.keywords,
         category.priority,
         category.compose,
+        category.private,
     )
 
 

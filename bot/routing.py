@@ -18,8 +18,10 @@ from adapters.port import (
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    Place,
     PlatformName,
     ReactionChanged,
+    ThreadChanged,
 )
 from bot.storage import Storage
 from handoff.model import Case
@@ -52,9 +54,11 @@ class Router:
                 about = await self._by_id(event.text) if event.name in ABOUT_A_TICKET else None
                 return about or desk_of(event)
             case MessageAction():
-                return event.target.place.conversation
+                return await self._by_private(event.target.place) or event.target.place.conversation
             case MessageReceived() | MessageEdited() | MessageDeleted() | ReactionChanged():
-                return await self._by_thread(event) or event.place.conversation
+                return await self._by_thread(event.place) or event.place.conversation
+            case ThreadChanged():
+                return await self._named(event.place) or event.place.conversation
             case _:
                 return event.place.conversation
 
@@ -90,11 +94,23 @@ class Router:
         case = CASE.search(text)
         return await self._storage.conversation_of("case", case[0]) if case else None
 
-    async def _by_thread(self, event: Inbound) -> str | None:
-        """Only in the staff channels does a thread stand for somebody else's conversation."""
-        if event.place.channel not in self.desk_channels or not event.place.thread:
+    async def _by_thread(self, place: Place) -> str | None:
+        """Only in the staff channels and in private threads does a thread stand for somebody else's conversation."""
+        if place.channel in self.desk_channels:
+            return await self._named(place)
+        return await self._by_private(place)
+
+    async def _by_private(self, place: Place) -> str | None:
+        """A private thread that we opened belongs to the conversation that it was opened for."""
+        if place.kind != "private" or place.channel in self.desk_channels:
             return None
-        found = await self._storage.anchor_at(event.place.platform, event.place.channel, event.place.thread)
+        return await self._named(place)
+
+    async def _named(self, place: Place) -> str | None:
+        """The conversation of the message or private thread that this thread's id names."""
+        if not place.thread:
+            return None
+        found = await self._storage.anchor_at(place.platform, place.channel, place.thread)
         return found[1] if found else None
 
 

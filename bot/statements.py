@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from adapters.port import Envelope, Inbound, Mark, MsgRef, Place, dump_inbound, load_inbound
+from adapters.port import Actor, Envelope, Inbound, Mark, MsgRef, Place, dump_inbound, load_inbound
 from bot.outgoing import Outgoing, dump, load, thread_under
 from handoff.model import Case, Keep, Link, Ticket, Wake
 
@@ -150,8 +150,8 @@ def marks(db: sqlite3.Connection, platform: str) -> list[Mark]:
     )
     found = {m.place.conversation: m for m in (Mark(place_json.validate_json(r[0]), r[1]) for r in rows)}
     rows = db.execute(
-        """SELECT json_extract(state, '$.place'), json_extract(state, '$.origin.id') FROM cases
-           WHERE platform = ? ORDER BY updated_at DESC LIMIT ?""",
+        """SELECT json_extract(state, '$.place'), json_extract(state, '$.origin.id'), json_extract(state, '$.public')
+           FROM cases WHERE platform = ? ORDER BY updated_at DESC LIMIT ?""",
         (platform, MARKS_MAX),
     )
     cards = db.execute(
@@ -159,7 +159,9 @@ def marks(db: sqlite3.Connection, platform: str) -> list[Mark]:
            WHERE anchors.platform = ? AND state NOT IN ('solved', 'closed') ORDER BY number DESC LIMIT ?""",
         (platform, MARKS_MAX),
     )
-    threads = [(place_json.validate_json(r[0]), r[1]) for r in rows if r[1]]
+    threads = [
+        (place_json.validate_json(place), r[1]) for r in rows if r[1] for place in (r[0], r[2]) if place
+    ]
     threads += [(thread_under(ref), ref.id) for ref in (ref_json.validate_json(r[0]) for r in cards)]
     for place, root in threads:
         if place.thread is not None:
@@ -406,6 +408,25 @@ def keep(db: sqlite3.Connection, kept: Keep, case_id: str, now: float) -> None:
     db.execute(
         "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)", (kept.kind, kept.key, case_id, now, data)
     )
+
+
+def farewell(db: sqlite3.Connection, case: Case, rows: Sequence[Outgoing], now: float) -> list[Row]:
+    """Erase one conversation, and promise what the desk is shown instead. The names of the messages that this changes
+    stay until it is delivered; that the thread was ours stays, and nothing of who was there."""
+    names = {row.needs for row in rows}
+    refs = {
+        r["name"]: ref_json.validate_json(r["ref"])
+        for r in db.execute("SELECT name, ref FROM anchors WHERE case_id = ?", (case.id,))
+        if r["name"] in names
+    }
+    erase_cases(db, [case.id])
+    for name, ref in refs.items():
+        anchor(db, name, case.id, ref, now)
+    if case.place.kind != "dm" and not case.participants:
+        keep(db, Keep("erased", case.id, {}), "", now)
+    nobody = Case(case.id, case.place, Actor(case.place.platform, case.place.tenant, ""))
+    change, entry = Commit(None, nobody, "", (), now), int(now * 1000)
+    return [promise(db, out, change, entry, number, leaving=False) for number, out in enumerate(rows)]
 
 
 def erase_cases(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:

@@ -140,13 +140,19 @@ class Storage:
 
         await self._do(work)
 
-    async def sent(self, row: Row, ref: MsgRef | None, now: float) -> None:
+    async def sent(
+        self, row: Row, ref: MsgRef | None, now: float, event: Inbound | None = None, conversation: str = ""
+    ) -> None:
+        """It is delivered. `event`: what its conversation learns from that."""
+
         def work(db: sqlite3.Connection) -> None:
             db.execute(
                 "UPDATE outbox SET state = 'sent', sent_at = ?, error = '' WHERE id = ?", (now, row.id)
             )
             if row.out.anchor and ref:
                 sql.anchor(db, row.out.anchor, row.case_id, ref, now)
+            if event is not None:
+                sql.record(db, event, conversation, now)
 
         await self._do(work)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from adapters.port import Block, Button, Content, Doc
+from adapters.port import Block, Button, Content, Doc, Span
 from bot import wording_desk as desk
 from bot.rich import rich
 from bot.texts import Texts, bullets, heading, load_texts, note, para, quote, short
@@ -23,7 +23,7 @@ DETAIL_CHARACTERS = 300
 # The desk reads its own language, whatever the customer speaks.
 FOR_STAFF = (
     *(facts.Card, facts.Raised, facts.OnCall, facts.Transcript, facts.InThread, facts.Preview, facts.Draft),
-    *(facts.Shadow, facts.Proposal),
+    *(facts.Shadow, facts.Proposal, facts.Erased),
 )
 SHADOWS_MAX = 5
 NAMED = "\x00"  # stands for the name that becomes a mention
@@ -55,6 +55,8 @@ def _line(fact: facts.Line, language: str, texts: Texts) -> Content:
     if fact.at is not None:
         values["at"] = texts.clock(fact.at, language)
     said = _calling(fact, values, language, texts) if fact.mention else None
+    if fact.channel:
+        said = _pointing(fact, values, language, texts)
     body = (*_opening(fact, language, texts), said or para(texts.get(fact.key, language, **values)))
     return Content(body, tuple(texts.button(verb, arg, language) for verb, arg in fact.buttons))
 
@@ -66,6 +68,13 @@ def _calling(fact: facts.Line, values: dict[str, str], language: str, texts: Tex
     if not found:
         before, after = "", f" {before}"
     return desk.calling(fact.mention, values.get(slot, ""), before, after)
+
+
+def _pointing(fact: facts.Line, values: dict[str, str], language: str, texts: Texts) -> Block:
+    """The sentence with a channel or thread in it that the reader can open."""
+    before, _, after = texts.get(fact.key, language, **{**values, "channel": NAMED}).partition(NAMED)
+    spans = (Span(before), Span(f"#{fact.channel}", mention=f"channel:{fact.channel}"), Span(after))
+    return Block("para", (tuple(span for span in spans if span.text),))
 
 
 # --- to the customer, from the bot --------------------------------------------------------------------------
@@ -80,6 +89,9 @@ def _answer(fact: facts.Answer, language: str, texts: Texts) -> Content:
         para(texts.get("answer.passed_on", language, question=short(question, DETAIL_CHARACTERS)))
         for question in fact.passed_on
     )
+    if fact.handed is not None:
+        handed = _handed_over(fact.handed, language, texts)
+        blocks.extend(handed.body)
     if fact.offer and not fact.passed_on:
         blocks.append(para(texts.get("answer.offer", language)))
     footer = " | ".join(_source(source, language, texts) for source in fact.sources)
@@ -89,13 +101,12 @@ def _answer(fact: facts.Answer, language: str, texts: Texts) -> Content:
         buttons = (
             texts.button("helpful", fact.arg, language),
             texts.button("unhelpful", fact.arg, language),
-    if fact.handed is not None:
-        handed = _handed_over(fact.handed, language, texts)
-        blocks.extend(handed.body)
             texts.button("person", case, language),
         )
         if fact.passed_on:
             buttons = buttons[:2]
+        if fact.handed is not None:
+            buttons = (*buttons, *_handed_over(fact.handed, language, texts).buttons)
     return Content(tuple(blocks), buttons, footer=footer)
 
 
@@ -105,8 +116,6 @@ def _source(source: facts.Source, language: str, texts: Texts) -> str:
     if source.reviewed:
         parts.append(texts.get("answer.reviewed", language, date=source.reviewed))
     if source.version:
-        if fact.handed is not None:
-            buttons = (*buttons, *_handed_over(fact.handed, language, texts).buttons)
         parts.append(texts.get("answer.version", language, version=source.version[:12]))
     return " · ".join(parts)
 
@@ -254,6 +263,7 @@ _WORDS: dict[type[Fact], Callable[[Any, str, Texts], Content]] = {
     facts.Resolved: _resolved,
     facts.Shadow: _shadow,
     facts.Card: desk.card,
+    facts.Erased: desk.erased,
     facts.Raised: desk.raised,
     facts.OnCall: desk.on_call,
     facts.Transcript: desk.transcript,

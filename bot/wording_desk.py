@@ -15,6 +15,7 @@ TITLE_CHARACTERS = 150
 FIELD_CHARACTERS = 300
 CHANNEL = re.compile(r"[\w-]{1,80}")
 ROWS_MAX = 12
+ERASED_REVISION = 1_000_000  # newer than whatever a card can say
 
 Pair = tuple[tuple[Span, ...], tuple[Span, ...]]
 
@@ -142,6 +143,12 @@ def _where(channel: str, language: str, texts: Texts) -> Span:
 
 def _pair(label: str, value: str) -> Pair:
     return (Span(label),), (Span(short(value, FIELD_CHARACTERS) or "-"),)
+
+
+def erased(fact: facts.Erased, language: str, texts: Texts) -> Content:
+    """A card without a word of its customer's, and without a button."""
+    said = texts.get("staff.erased", language, ticket=fact.number)
+    return Content((para(said),), title=fact.number, status=texts.get("card.erased", language), revision=ERASED_REVISION)
 
 
 def raised(fact: facts.Raised, language: str, texts: Texts) -> Content:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from adapters.port import FileRef, FormSubmitted
-from handoff import escalation
+from handoff import escalation, private
 from handoff.facts import AskField, Line
 from handoff.fields import Answers, chosen, clean, missing, problem
 from handoff.model import Case, Collecting, Decision, Phase
@@ -43,6 +43,7 @@ def begin(t: Turn, category: CategoryRule, trigger: str, why: str) -> Decision:
         pending_question=latest_question(t.case),
         others=(),
     )
+    private.move(t, category, trigger)
     t.rule("collect", f"{category.name}: {', '.join(fields)}")
     return proceed(t, f"{why}; collecting {', '.join(fields)}")
 
@@ -147,6 +148,7 @@ def filled(t: Turn, event: FormSubmitted) -> Decision:
         return add_details(t, event)
     t.change(collecting=replace(now, at=len(now.fields)))
     escalation.escalate(t, now.trigger or "collect", now.why, category=now.category, values=event.values)
+    _pass_on_files(t, event)
     return t.done("escalate", f"the private fields were filled in: {now.why}")
 
 
@@ -157,8 +159,15 @@ def add_details(t: Turn, event: FormSubmitted) -> Decision:
     _store(t, event)
     labels = ", ".join(t.policy.fields[k].label for k in event.values if k in t.policy.fields)
     t.staff(Line("staff.details", {"name": t.case.customer.name, "fields": labels}))
+    _pass_on_files(t, event)
     t.whisper("customer.details", ticket=t.ticket.id)
     return t.done("collect", "the customer added details")
+
+
+def _pass_on_files(t: Turn, event: FormSubmitted) -> None:
+    """What was uploaded in the form stands nowhere else: into the staff thread with it."""
+    if event.files:
+        t.staff(Line("staff.files", {"name": t.case.customer.name}), files=event.files)
 
 
 def _store(t: Turn, event: FormSubmitted) -> None:

@@ -28,7 +28,7 @@ from adapters.port import (
     ThreadChanged,
     TimerFired,
 )
-from handoff import claim, commands, feedback, listening, press, relay, resolve, sla, takeover
+from handoff import claim, commands, feedback, listening, press, private, relay, resolve, sla, takeover
 from handoff import conversation as talk
 from handoff.facts import HomeView, Line
 from handoff.listening import concerns, wants_search, wants_signals
@@ -199,6 +199,8 @@ def _delivery_failed(t: Turn, event: DeliveryFailed) -> Decision:
     t.keep("audit", f"failed/{event.anchor}", kind=event.kind, audience=event.audience, at=t.now)
     if event.audience != "customer":
         return t.done("delivery_failed", f"to {event.audience}: {event.kind}")
+    if event.anchor == t.case.moving:
+        t.change(moving="")  # there will be no private place; what comes next is said where it was asked
     ticket = t.case.ticket
     reason = t.policy.phrase(f"failure.{event.kind}")
     if ticket is None:
@@ -225,6 +227,8 @@ def _home(t: Turn) -> Decision:
 
 def _thread(t: Turn, event: ThreadChanged) -> Decision:
     """Archiving resolves nothing; a deleted thread is shown to whoever has the ticket."""
+    if event.state == "opened":
+        return private.opened(t, event)
     if event.state != "deleted" or t.open_ticket is None or not listening.here(t.case, event):
         return t.ignore(f"the thread was {event.state}")
     words = t.policy.phrase("failure.thread_deleted")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from adapters.port import Actor, MessageReceived
-from handoff import fields, priority, reasons
+from handoff import fields, priority, private, reasons
 from handoff import ticket as tickets
 from handoff.facts import Draft as DraftFact
 from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Transcript
@@ -57,14 +57,14 @@ def escalate(
         category=t.ticket.category,
     )
     t.rule("escalate", f"{t.ticket.id} {t.ticket.priority} to {t.ticket.route}: {why}")
+    if by is None:
+        private.move(t, t.policy.category(t.ticket.category), trigger)
     if not quiet:
         _tell_customer(t, by)
     _show_staff(t)
     capture(t)
 
 
-def _forget_closed(t: Turn) -> None:
-    """An earlier, closed ticket of this conversation becomes history."""
 def pass_on(t: Turn, questions: tuple[str, ...], draft: str = "") -> HandedOver:
     """The part of a message that the bot does not answer goes to a person. What the customer is told of it stands in
     the answer to the other part."""
@@ -73,6 +73,8 @@ def pass_on(t: Turn, questions: tuple[str, ...], draft: str = "") -> HandedOver:
     return handed_over(t)
 
 
+def _forget_closed(t: Turn) -> None:
+    """An earlier, closed ticket of this conversation becomes history."""
     old = t.case.ticket
     if old is not None:
         t.change(closed_tickets=(*t.case.closed_tickets, old.number), ticket=None)
@@ -181,8 +183,6 @@ def _give_up_on(t: Turn) -> None:
 
 
 def _tell_customer(t: Turn, by: Actor | None) -> None:
-    ticket, hours, failed = t.ticket, t.policy.hours, t.known.search_failed
-    around = t.policy.targets[ticket.priority].around_the_clock
     line = replace(handed_over(t), opening=t.opening())
     if by is None:
         t.say(line)
@@ -192,6 +192,8 @@ def _tell_customer(t: Turn, by: Actor | None) -> None:
 
 def handed_over(t: Turn) -> HandedOver:
     """What happens now, the number, an honest time."""
+    ticket, hours, failed = t.ticket, t.policy.hours, t.known.search_failed
+    around = t.policy.targets[ticket.priority].around_the_clock
     opens = None if around or hours.is_open(t.now) else hours.next_open(t.now)
     told = {*ticket.fields, *ticket.private_fields}
     tone = TRIGGERS.get(ticket.trigger, DEFAULT_TRIGGER).tone or ticket.trigger
@@ -199,6 +201,8 @@ def handed_over(t: Turn) -> HandedOver:
         tone = "failure"
     elif told and _form_was_open(t):
         tone = "collect"
+    elif tone == "security" and (t.case.moving or t.case.place.kind in ("private", "dm")):
+        tone = "security_private"
     return HandedOver(
         ticket.id,
         t.now,

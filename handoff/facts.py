@@ -13,7 +13,9 @@ Messages that something later must find again carry an anchor:
     T-1042/order/<message>  the `!reply` message that ordered it
     T-1042/preview/<reply>  what staff see of it: preview, undo, sent
     T-1042/draft/<n>        a proposed reply
+    T-1042/s/<n>            any other line for staff
     c-3f9a/a/<n>            an answer of the bot
+    c-3f9a/private          the private thread in which a private matter goes on
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ class Line(Fact):
     buttons: tuple[tuple[str, str], ...] = ()
     opening: bool = False  # the first thing that this customer hears from the bot: say that it is one
     mention: str = ""
+    channel: str = ""  # the channel or thread that is shown for `{channel}`
 
 
 # --- to the customer, from the bot ------------------------------------------------------------------------
@@ -75,9 +78,9 @@ class Answer(Fact):
     offer: bool = False
     late: float = 0.0
     buttons: bool = True
-
-
     handed: HandedOver | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Ask(Fact):
     """The one clarifying question; `options` are topic titles. `reason` "language": known in another one only.
@@ -89,9 +92,9 @@ class Ask(Fact):
     options: tuple[str, ...]
     opening: bool = False
     reason: Literal["close", "language"] = "close"
-
-
     about: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer(Fact):
     """Nothing is good enough: say so, name what is near, offer a person."""
@@ -199,6 +202,13 @@ class Card(Fact):
     buttons: tuple[str, ...]
     labels: Mapping[str, str] = field(default_factory=dict)  # field id -> label
     category: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased(Fact):
+    """What is left of a card when its customer was erased: the number, and that."""
+
+    number: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,12 +47,14 @@ def plain(text: str) -> str:
 
 def here(case: Case, event: Inbound) -> bool:
     """Did that happen in the customer's thread (not in the staff thread)?"""
-    return event.place.conversation == case.place.conversation
+    places = (case.place,) if case.public is None else (case.place, case.public)
+    return any(event.place.conversation == place.conversation for place in places)
 
 
 def engaged(case: Case) -> bool:
     """Have we had anything to do with this conversation before?"""
-    return bool(case.said or case.closed_tickets) or case.ticket is not None or case.phase != Phase.BOT
+    known = bool(case.said or case.closed_tickets) or case.ticket is not None or case.phase != Phase.BOT
+    return known or case.thread_open  # the thread is ours, even where an erasure has left nothing else
 
 
 def concerns(case: Case, event: Inbound, policy: Policy) -> bool:

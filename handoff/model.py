@@ -160,15 +160,17 @@ class Case:
     category: str = ""
     origin: MsgRef | None = None  # the message that the thread hangs on
     thread_open: bool = False  # OpenThread was ordered
+    moving: str = ""  # the anchor of a private place that was ordered and is not there yet
+    public: Place | None = None  # where it was asked, once it goes on in a private place
     disclosed: bool = False  # the customer was told that this is a bot
     bot_turns: int = 0  # bot turns without success since the last success or handover
     clarified: bool = False
     clarify_options: tuple[tuple[str, str], ...] = ()  # (topic, title)
     nearest: tuple[tuple[str, str], ...] = ()  # (topic, title) of the last search, for the card
     pending_question: str = ""  # the question that waits for clarification or collection
+    others: tuple[str, ...] = ()  # questions of the same message that wait until that one is settled
     questions: tuple[str, ...] = ()  # what the customer asked, for "same issue three times"
     participants: frozenset[str] = (
-    others: tuple[str, ...] = ()  # questions of the same message that wait until that one is settled
         frozenset()
     )  # ids of people (not bots) who wrote here, without the customer
     said: tuple[Said, ...] = ()
@@ -344,11 +346,14 @@ class Whisper:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Make sure that a thread hangs on `origin` (a message, or an anchored one)."""
+    """Make sure that a thread hangs on `origin` (a message, or an anchored one). `private_for`: one beside it that only
+    this person and the team can read; it is then called `anchor`, and `ThreadChanged("opened")` says where it is."""
 
     origin: MsgRef | Thread
     title: str
     audience: Literal["customer", "staff"]
+    private_for: Actor | None = None
+    anchor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class CategoryRule:
     keywords: tuple[str, ...] = ()
     priority: str = ""
     compose: bool = False
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class ChannelRule:
     category: str = ""
     language: str = ""
     greeting: str = ""
+    private: bool = False  # private matters asked here go on in private threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ class TriggerRule:
     categories: tuple[str, ...] = ()
     collect: bool = False
     tone: str = ""
+    private: bool = False  # nothing for the eyes of a whole channel
 
 
 # The names are those of triggers.toml; the last ones are made by rules.
@@ -138,16 +141,16 @@ TRIGGERS: Mapping[str, TriggerRule] = {
     "manager": TriggerRule(routes=("manager", "management", "lead"), tone="manager"),
     "angry": TriggerRule(),
     "abuse": TriggerRule(tone="abuse"),
-    "distress": TriggerRule(routes=("safety", "lead"), tone="distress"),
+    "distress": TriggerRule(routes=("safety", "lead"), tone="distress", private=True),
     "legal": TriggerRule(routes=("legal", "management")),
-    "medical": TriggerRule(routes=("legal",)),
+    "medical": TriggerRule(routes=("legal",), private=True),
     "tax": TriggerRule(routes=("legal", "billing")),
     "financial": TriggerRule(routes=("legal", "billing")),
     "dispute": TriggerRule(routes=("billing",), categories=("billing",)),
     "refund": TriggerRule(routes=("billing",), categories=("billing",)),
-    "sensitive": TriggerRule(routes=("security",), tone="secret"),
-    "security": TriggerRule(routes=("security",), tone="security"),
-    "safety": TriggerRule(routes=("safety", "security"), tone="safety"),
+    "sensitive": TriggerRule(routes=("security",), tone="secret", private=True),
+    "security": TriggerRule(routes=("security",), tone="security", private=True),
+    "safety": TriggerRule(routes=("safety", "security"), tone="safety", private=True),
     "bug": TriggerRule(routes=("technical",), categories=("technical",), collect=True),
     "outage": TriggerRule(routes=("technical",), categories=("technical",)),
     "quote": TriggerRule(routes=("sales", "billing"), categories=("sales", "billing"), collect=True),

@@ -148,7 +148,7 @@ def _send(t: Turn, text: str, files: tuple[FileRef, ...], order: MessageReceived
     delay = t.policy.undo_seconds
     t.add(
         Say(
-            t.case.place,
+            t.there,
             Relayed(text, name, files),
             "customer",
             "agent",

@@ -75,6 +75,11 @@ class Turn:
         return Thread(f"{self.ticket.id}/card")
 
     @property
+    def there(self) -> Place | Thread:
+        """Where the customer is spoken to: in the private place as soon as one is ordered."""
+        return Thread(self.case.moving) if self.case.moving else self.case.place
+
+    @property
     def open_ticket(self) -> Ticket | None:
         ticket = self.case.ticket
         return ticket if ticket is not None and ticket.is_open else None
@@ -146,17 +151,21 @@ class Turn:
     def say(self, what: Fact, anchor: str = "") -> None:
         """The bot says something to the customer."""
         self._open_thread()
-        self.add(Say(self.case.place, what, "customer", "bot", anchor))
+        self.add(Say(self.there, what, "customer", "bot", anchor))
 
     def notify(self, what: Fact, anchor: str = "") -> None:
         """A line to the customer that a person's act caused; no epoch holds it back."""
         self._open_thread()
-        self.add(Say(self.case.place, what, "customer", "notice", anchor))
+        self.add(Say(self.there, what, "customer", "notice", anchor))
 
     def staff(
         self, what: Fact, anchor: str = "", to: Place | Thread | None = None, files: tuple[FileRef, ...] = ()
     ) -> None:
-        """Something into the ticket's staff thread (or to `to`)."""
+        """Something into the ticket's staff thread (or to `to`). Everything there has a name, so that an erasure finds
+        it."""
+        if not anchor:
+            about = self.case.ticket.id if self.case.ticket is not None else self.case.id
+            anchor = f"{about}/s/{self.count('staff')}"
         self.add(Say(to or self.card, what, "staff", "notice", anchor, files=files))
 
     def whisper(self, key: str, /, *, buttons: tuple[tuple[str, str], ...] = (), **values: str) -> None:
@@ -172,7 +181,7 @@ class Turn:
 
     def _open_thread(self) -> None:
         event, case = self.event, self.case
-        if case.thread_open or not (isinstance(event, MessageReceived) and event.is_root):
+        if case.thread_open or case.moving or not (isinstance(event, MessageReceived) and event.is_root):
             return
         if event.place.conversation != case.place.conversation:
             return
@@ -223,11 +232,18 @@ class Turn:
         return Card(
             ticket,
             self.case.customer,
-            "" if self.case.place.kind == "dm" else self.case.place.channel,
+            self._where(),
             tickets.buttons(ticket),
             {n: policy.fields[n].label for n in names if n in policy.fields},
             policy.category(ticket.category).title or ticket.category,
         )
+
+    def _where(self) -> str:
+        """The channel or the private thread; empty for a direct message."""
+        place = self.case.place
+        if place.kind == "dm":
+            return ""
+        return place.thread or place.channel if self.case.public is not None else place.channel
 
     def _set_timers(self, old: Ticket | None, new: Ticket) -> None:
         if clock.signature(old) == clock.signature(new):

@@ -64,6 +64,7 @@ class DiscordDriver(StagedDriver):
             DiscordSettings(
                 token=server.token, guild=server.guild, staff_channel=discord.staff_channel,
                 channels={c.id: c.mode for c in discord.channels}, api_base=server.api_base,
+                private=frozenset(c.id for c in discord.channels if c.private),
                 agents=frozenset(staff.agents), admins=frozenset(staff.admins), timing=QUICK,
             )
         )  # fmt: skip

@@ -80,6 +80,17 @@ async def test_what_is_off_or_hidden_or_holds_no_words_is_not_watched(server, si
     }
 
 
+async def test_a_thread_with_a_mark_is_read_from_there_only(server, sink, ann):
+    """Its channel may have been quiet for weeks, and what was recorded so long ago is no longer recognised."""
+    start = await server.user_says("help", ann, "weeks ago")
+    thread = await server.user_starts_thread("help", ann, "lively")
+    said = [await server.user_says(thread, ann, text) for text in ("known", "known too", "missed")]
+    sink.places = [Mark(at(server), start), Mark(at(server, thread=thread), said[1])]
+    async with connected(server, sink):
+        pass
+    assert [e.text for e in sink.of("message")] == ["missed"]
+
+
 async def test_a_new_connection_asks_nothing_about_quiet_places(server, sink, ann):
     await server.user_says("help", ann, "known")
     async with connected(server, sink):

@@ -24,6 +24,8 @@ from adapters.port import (
     Private,
     Rejected,
     Span,
+    dump_op,
+    load_op,
 )
 from handoff.policy import COMMANDS
 from tests.discord_server import DiscordServer, Refused
@@ -153,6 +155,7 @@ async def test_a_form_opens_fits_and_comes_back_with_everything(adapter, server,
     (file,) = event.files
     assert (file.name, file.source) == ("shot.png", None)
     assert b"".join([c async for c in adapter.fetch(file, 1000)]).startswith(b"\x89PNG")
+    assert file.url not in repr(event), "nor is the address of a private file"
     assert "ann@example.com" not in repr(event), "private values are not logged"
 
 
@@ -184,6 +187,30 @@ async def test_60_a_form_submitted_after_a_restart(server, sink, ann):
     async with connected(server, again):
         await server.user_submits(server.modals("ann")[0], {"email": "a@b.org", "kind": "bug"}, ann)
         assert (await again.event("form")).context == "T-1"
+
+
+async def test_a_file_of_a_form_outlives_the_process(server, sink, ann):
+    """It stands in no message, so its address travels with it, through inbox and outbox."""
+    sink.answers = lambda event: CONTACT if event.type == "action" else None
+    async with connected(server, sink) as adapter:
+        ident = await card(adapter, server, Button("contact", "T-1", "Tell us"), channel=server.id_of("help"))
+        await server.user_presses(ident, "Tell us", ann)
+        shot = ("shot.png", b"\x89PNG\r\n\x1a\n123", "image/png")
+        await server.user_submits(
+            server.modals("ann")[0], {"email": "a@b.org", "kind": "bug"}, ann, files=[shot]
+        )
+        event = await sink.event("form")
+    op = load_op(
+        dump_op(Post(Place("discord", server.guild, server.staff), say("from ann"), files=event.files))
+    )
+    async with connected(server, RecordingSink()) as again:
+        await again.deliver(op, 0, "k")
+        server.expire_links()
+        await again.deliver(op, 0, "k2")
+    (copied, lost) = server.messages("staff")
+    assert [f["filename"] for f in copied["attachments"]] == ["shot.png"]
+    assert "shot.png" in lost["content"], "after a day it is gone, and staff are told"
+    assert lost["attachments"] == []
 
 
 async def test_58_a_refused_form_can_be_edited_again_by_its_author_only(adapter, server, sink, ann, dana):

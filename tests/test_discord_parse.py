@@ -207,7 +207,7 @@ def test_a_form_word_for_word():
     assert isinstance(event, FormSubmitted)
     assert (event.form, event.context) == ("contact", "T-1")
     assert event.values == {"email": "a@b.org", "kind": "bug", "proof": "9, 10", "old": "row"}
-    assert event.files == (FileRef("9", "a.png", None, 3),)
+    assert event.files == (FileRef("9", "a.png", None, 3, url="https://cdn.discordapp.com/x"),)
 
 
 # --- permissions ---

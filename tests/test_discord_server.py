@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.discord_server import DiscordServer
-from tests.discord_server.world import SEND, VIEW, Refused
+from tests.discord_server.world import EVERYONE, SEND, VIEW, Refused
 
 
 @pytest.fixture
@@ -295,6 +295,30 @@ async def test_threads(server, api):
     assert (await api("POST", f"/channels/{ident}/messages", {"content": "no"}))[1]["code"] == 160005
     forum = server.id_of("forum")
     assert (await api("POST", f"/channels/{forum}/messages", {"content": "no"}))[1]["code"] == 40058
+
+
+async def test_private_threads(server, api):
+    ann, bob = server.add_user("ann"), server.add_user("bob")
+    path, body = (
+        f"/channels/{server.id_of('help')}/threads",
+        {"name": "a matter", "type": 12, "invitable": False},
+    )
+    status, thread = await api("POST", path, body)
+    assert (status, thread["type"], thread["parent_id"]) == (201, 12, server.id_of("help"))
+    assert (await api("POST", path, body | {"name": ""}))[1]["code"] == 50035
+    with pytest.raises(Refused):
+        await server.user_says(thread["id"], ann, "not mine yet")
+    assert (await api("PUT", f"/channels/{thread['id']}/thread-members/{ann}"))[0] == 204
+    assert await server.user_says(thread["id"], ann, "mine")
+    with pytest.raises(Refused):
+        await server.user_says(thread["id"], bob, "never mine")
+    assert (await api("PUT", f"/channels/{thread['id']}/thread-members/1"))[1]["code"] == 10007
+    await server.archive(thread["id"])
+    assert (await api("PUT", f"/channels/{thread['id']}/thread-members/{bob}"))[1]["code"] == 50083
+    assert (await api("POST", f"/channels/{server.id_of('forum')}/threads", body))[1]["code"] == 50024
+    role = server.world.members[server.bot]["roles"][0]
+    server.world.roles[role]["permissions"] = str(EVERYONE)
+    assert (await api("POST", path, body))[1]["code"] == 50013
 
 
 async def test_a_closed_dm(server, api):

@@ -13,6 +13,7 @@ from tests.discord_server.http import API, BODY, Surroundings, answer
 from tests.discord_server.limits import Form, check_commands, check_message
 from tests.discord_server.world import (
     ATTACH,
+    CREATE_PRIVATE,
     CREATE_THREADS,
     DM,
     EMBED,
@@ -20,6 +21,7 @@ from tests.discord_server.world import (
     HISTORY,
     MANAGE_MESSAGES,
     MANAGE_THREADS,
+    PRIVATE_THREAD,
     PUBLIC_THREAD,
     REACT,
     SEND,
@@ -61,6 +63,8 @@ class Rest:
             ("PATCH", message, self.edit),
             ("DELETE", message, self.delete),
             ("POST", message + "/threads", self.thread_from_message),
+            ("POST", "/channels/{channel}/threads", self.private_thread),
+            ("PUT", "/channels/{channel}/thread-members/{user}", self.add_thread_member),
             ("PUT", message + "/reactions/{emoji}/@me", self.react),
             ("DELETE", message + "/reactions/{emoji}/@me", self.unreact),
         ]
@@ -332,6 +336,40 @@ class Rest:
         )
         await self.announce(starter)
         return answer(thread, 201)
+
+    async def private_thread(self, request: web.Request) -> web.Response:
+        """A thread that hangs on no message; only private ones are needed here."""
+        channel, body = self._channel(request), request[BODY]
+        if channel["type"] != TEXT or body.get("type") != PRIVATE_THREAD:
+            raise Refused(400, 50024, "Cannot execute action on this channel type")
+        self.world.need(channel, self.world.bot, CREATE_PRIVATE)
+        form = Form()
+        form.text("name", body.get("name"), 100, 1)
+        form.done()
+        ident, bot = self.world.snowflake(), self.world.bot
+        thread = self.world.add_thread(channel["id"], ident, body["name"], bot, kind=PRIVATE_THREAD)
+        thread["thread_metadata"]["invitable"] = body.get("invitable", True)
+        await self.gateway.dispatch("THREAD_CREATE", thread | {"newly_created": True})
+        return answer(thread, 201)
+
+    async def add_thread_member(self, request: web.Request) -> web.Response:
+        """Adds somebody who is there and may see the channel; Discord says so in the thread, in its own words."""
+        thread, user = self._channel(request, SEND_IN_THREADS), request.match_info["user"]
+        if thread["type"] not in THREADS:
+            raise Refused(400, 50024, "Cannot execute action on this channel type")
+        self._open(thread)
+        if user not in self.world.members:
+            raise Refused(404, 10007, "Unknown Member")
+        self.world.need(self.world.channels[thread["parent_id"]], user)
+        if user not in self.world.thread_members[thread["id"]]:
+            self.world.thread_members[thread["id"]].add(user)
+            added = [
+                {"id": thread["id"], "user_id": user, "join_timestamp": iso(self.world.clock()), "flags": 0}
+            ]
+            event = {"id": thread["id"], "guild_id": thread["guild_id"], "member_count": 2}
+            await self.gateway.dispatch("THREAD_MEMBERS_UPDATE", event | {"added_members": added})
+            await self.announce(self.world.new_message(thread, self.world.bot, "", type=1))
+        return answer(None)
 
     async def react(self, request: web.Request) -> web.Response:
         return await self._reaction(request, on=True)

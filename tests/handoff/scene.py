@@ -90,6 +90,15 @@ POLICY = Policy(
     phrases=TEXTS.catalogues,
 )
 
+# The same where private matters go on in private threads; ROOM is the one of the conversation in THREAD.
+QUIET = replace(
+    POLICY,
+    channels={("playground", "help"): ChannelRule("all", private=True)},
+    categories={n: replace(c, private=n in ("billing", "sales")) for n, c in CATEGORIES.items()},
+)
+ROOM = replace(THREAD, thread="t9", kind="private")
+ANCHOR = "c-0123456789/private"
+
 REFUND = Hit(
     "refund", "Refund policy", "Within **14 days** you get your money back.", 0.95, 0.9, "billing/refund.md",
     "v1", "p1", category="billing", reviewed="2025-10-01",
