@@ -23,7 +23,7 @@ from adapters import port
 from adapters.port import ChatAdapter, Delivered, DeliveryFailed, MsgRef, Place, PlatformName, ThreadChanged
 from bot.clock import Clock
 from bot.metrics import Metrics
-from bot.outgoing import Outgoing, Unresolved, resolve
+from bot.outgoing import Outgoing, Unresolved, deletions, resolve
 from bot.storage import Row, Storage
 from bot.writer import StorageError
 
@@ -262,8 +262,14 @@ class Outbox:
             adapter = self._adapters.get(platform_of(op))
             if adapter is None:
                 raise port.Gone(f"{platform_of(op)} is not enabled")
+            for other in deletions(claimed.out, anchors)[1:] if claimed.out.do == "delete" else ():
+                with contextlib.suppress(port.Gone):
+                    await adapter.deliver(other, 0, claimed.key)
             ref = await self._parts(claimed, adapter, op, ambiguous=was_ambiguous)
         except Unresolved as error:
+            if claimed.out.do == "delete":  # what was never there is not there
+                await self._storage.sent(claimed, None, self._clock.now())
+                return None
             return await self._park(claimed, "gone", str(error))
         except port.AdapterError as error:
             return await self._failed(claimed, adapter, op, error)
@@ -438,7 +444,7 @@ class Outbox:
             return out.place.platform, out.place.channel
         if out.platform:
             return out.platform, ""
-        ref = await self._storage.anchored(out.needs)
+        ref = await self._storage.anchored(out.needs.removesuffix("#"))
         return (ref.place.platform, ref.place.channel) if ref else ("", "")
 
     async def _chore(self, row: Row) -> Row | None:

@@ -189,7 +189,7 @@ def resolve(row: Outgoing, anchors: Mapping[str, MsgRef]) -> Op:
         case "edit":
             return Edit(at(row.target), content, row.speaking_as)
         case "delete":
-            return Delete(at(row.target))
+            return deletions(row, anchors)[0]
         case "react":
             assert row.ref is not None
             return React(row.ref, row.emoji, row.on)
@@ -207,6 +207,16 @@ def resolve(row: Outgoing, anchors: Mapping[str, MsgRef]) -> Op:
             return PublishHome(row.actor, content)
         case "chore":
             raise AssertionError("chores are not for adapters")
+
+
+def deletions(row: Outgoing, anchors: Mapping[str, MsgRef]) -> list[Op]:
+    """Every part of the message that is to go: a long text, and each file where files are messages of their own.
+
+    A target that ends with "#" means the parts after the first. Raises `Unresolved` where there is none.
+    """
+    if not anchors:
+        raise Unresolved(f"{row.target} was not delivered")
+    return [Delete(anchors[name]) for name in sorted(anchors)]
 
 
 def thread_under(ref: MsgRef) -> Place:

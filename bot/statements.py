@@ -388,12 +388,21 @@ def start_sending(db: sqlite3.Connection, row_id: int, now: float) -> tuple[Row 
     if cursor.rowcount != 1:
         return None, {}
     row = row_of(db.execute("SELECT * FROM outbox WHERE id = ?", (row_id,)).fetchone())
-    anchors = {}
+    anchors: dict[str, MsgRef] = {}
     for name in filter(None, (row.out.needs,)):
-        found = db.execute("SELECT ref FROM anchors WHERE name = ?", (name,)).fetchone()
-        if found:
-            anchors[name] = ref_json.validate_json(found[0])
+        found = db.execute("SELECT name, ref FROM anchors WHERE name = ?", (name,))
+        if row.out.do == "delete":
+            found = parts_of(db, name)
+        anchors |= {r[0]: ref_json.validate_json(r[1]) for r in found}
     return row, anchors
+
+
+def parts_of(db: sqlite3.Connection, name: str) -> sqlite3.Cursor:
+    """A message that stands in several parts has the anchors "A", "A#1", "A#2", …: all of them; of a name that ends
+    with "#", those after the first."""
+    base = name.removesuffix("#")
+    query = "SELECT name, ref FROM anchors WHERE name = ? OR (name > ? AND name < ?)"
+    return db.execute(query, (name, f"{base}#", f"{base}$"))
 
 
 def anchor(db: sqlite3.Connection, name: str, case_id: str, ref: MsgRef, now: float) -> None:

@@ -337,6 +337,8 @@ def deleted(t: Turn, event: MessageDeleted) -> Decision:
     line = replace(t.case.said[index], text="", files=(), deleted=True)
     if not n:
         _rewrite(t, index, line)
+        if t.case.ticket is not None:  # the copy now says so; what else it took, more text and files, goes
+            t.add(Unsay(f"{t.ticket.id}/in/{event.ref.id}#", "staff"))
         return t.done("delete", "the copy says that its author deleted it")
     said = list(t.case.said)
     said[index] = line

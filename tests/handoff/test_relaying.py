@@ -150,6 +150,8 @@ def test_edits_and_deletions_of_the_customer_follow_on_the_staff_side() -> None:
     (copy,) = [e for e in gone.effects if isinstance(e, Update)]
     assert isinstance(copy.what, InThread)
     assert (copy.what.said.deleted, copy.what.said.text) == (True, "")
+    (rest,) = [e for e in gone.effects if isinstance(e, Unsay)]  # more text, files
+    assert (rest.anchor, rest.audience) == (f"T-1042/in/{message}#", "staff")
     earlier = scene.edits(ANA, "m0", "My order INV-99999 never arrived")
     (first,) = [e for e in earlier.effects if isinstance(e, Update)]
     assert first.anchor == "T-1042/in/m0"

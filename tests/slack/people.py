@@ -13,6 +13,11 @@ SHOWN_NAMES = {"im": "directmessage", "group": "privategroup"}
 RESPONSE_URL_SECONDS = 30 * 60
 
 
+def shown(message: Message) -> Message:
+    """A message as events show it, without what only the local Slack keeps."""
+    return {name: value for name, value in message.items() if name != "reactions_by_name"}
+
+
 class Doings:
     """Mixed into SlackServer, which delivers."""
 
@@ -89,7 +94,7 @@ class Doings:
         await self.emit(
             {
                 "type": "message", "subtype": "message_changed", "hidden": True, "channel": where.id,
-                "channel_type": where.kind, "ts": self.space.ts(), "message": dict(after), "previous_message": before,
+                "channel_type": where.kind, "ts": self.space.ts(), "message": shown(after), "previous_message": shown(before),
             },
             wait=wait,
         )  # fmt: skip
@@ -106,7 +111,7 @@ class Doings:
         await self.emit(
             {
                 "type": "message", "subtype": "message_deleted", "hidden": True, "channel": where.id,
-                "channel_type": where.kind, "ts": self.space.ts(), "deleted_ts": ts, "previous_message": before,
+                "channel_type": where.kind, "ts": self.space.ts(), "deleted_ts": ts, "previous_message": shown(before),
             },
             wait=wait,
         )  # fmt: skip
@@ -217,7 +222,7 @@ class Doings:
             "state": {"values": {}}, "actions": [self._pressed(message, label)],
         }  # fmt: skip
         if not ephemeral:
-            payload["message"] = {k: v for k, v in message.items() if k != "reactions_by_name"}
+            payload["message"] = shown(message)
         return await self.deliver(Delivery("interactive", payload), wait=wait)
 
     async def user_presses_home(self, user: str, label: str) -> Delivery:

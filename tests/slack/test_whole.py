@@ -40,6 +40,10 @@ def answers(driver: SlackDriver, channel: str, thread: str) -> list[str]:
     return [seen.text for seen in driver.seen(channel, thread) if seen.by_bot]
 
 
+def files(driver: SlackDriver, channel: str) -> list[str]:
+    return [f["name"] for m in driver.server.messages(channel) for f in m.get("files") or ()]
+
+
 async def real(driver: SlackDriver, predicate: Callable[[], Any]) -> Any:
     """What happens between the adapter and Slack happens in real time, while business time stands still."""
     return await driver.server.wait_for(predicate)
@@ -199,6 +203,25 @@ async def test_edits_and_deletions_of_an_absence_reach_the_desk(knowledge: Knowl
         assert "B-42" in seen
         assert "A-17" not in seen
         assert "fools" not in seen
+
+
+async def test_a_deleted_message_takes_its_file_along(knowledge: Knowledge, tmp_path: Path) -> None:
+    """65, 67: on Slack a relayed file is a message of its own; both ways it goes with the words."""
+    async with playing(knowledge, tmp_path) as driver:
+        asked = await driver.say("ana", "Can I talk to a human please?", "help")
+        await driver.advance(30)
+        card = (await driver.card("T-1")) or ("", "")
+        shot = await driver.say("ana", "my screen", "help", asked, ["mine.png"])
+        reply = await driver.say("dana", "!reply your bill", *card, ["yours.pdf"])
+        await driver.advance(30)
+        assert files(driver, "desk") == ["yours.pdf", "mine.png"]  # the order itself, and the copy
+        assert files(driver, "help") == ["mine.png", "yours.pdf"]
+
+        await driver.delete("ana", shot)
+        await driver.delete("dana", reply)
+        await driver.advance(30)
+        assert files(driver, "desk") == files(driver, "help") == []
+        assert any("deleted" in text for text in texts(driver, *card))
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["heard", "found out"])
