@@ -24,6 +24,7 @@ from bot.chores import Chores
 from bot.clock import Clock, RealClock
 from bot.config import Config
 from bot.engine import Engine
+from bot.erasing import farewell
 from bot.gather import Gatherer
 from bot.incidents import Incidents
 from bot.language_model import LanguageModel
@@ -34,7 +35,7 @@ from bot.recall import Recall
 from bot.reload import Reloader
 from bot.reports import Reports
 from bot.signals import Signals
-from bot.storage import Storage
+from bot.storage import Row, Storage
 from bot.supervisor import supervise
 from bot.web import Site
 from bot.writer import StorageError, Writer
@@ -76,7 +77,10 @@ class App:
             host=config.ollama.host, model=config.ollama.model, timeout_seconds=config.ollama.timeout_seconds,
             keep_alive=config.ollama.keep_alive, embed=self.library.embed,
         )  # fmt: skip
-        self.reports = Reports(self.storage)
+        self.reports = Reports(
+            self.storage, farewell=farewell(lambda fact: self.word(fact, "")), now=self.clock.now,
+            promised=self._promised,
+        )  # fmt: skip
         self.reloader = Reloader(
             self.library, self.storage, paths=config.knowledge.paths, golden=config.knowledge.golden,
             replay=config.knowledge.replay_questions, clock=self.clock, changed=self._knowledge_changed,
@@ -124,6 +128,9 @@ class App:
 
     def word(self, fact: Fact, language: str) -> Content:
         return wording.word(fact, language or self.config.bot.language, self.texts)
+
+    def _promised(self, rows: Sequence[Row]) -> None:
+        self.outbox.add(rows)
 
     def _parked(self, conversation: str) -> None:
         self.engine.wake(conversation)

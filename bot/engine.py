@@ -336,7 +336,7 @@ class Engine:
     ) -> None:
         started = time.perf_counter()
         event, now = step.event, self._clock.now()
-        case = loaded or fresh_case(conversation, event, now)
+        case = loaded or await self._fresh(conversation, event, now)
         if not concerns(case, event, self.policy):
             await self._storage.drop(step.seqs, "not for us")
             return
@@ -364,6 +364,12 @@ class Engine:
         if change.wakes or change.cancels:
             self.clockwork.nudge()
         self._tell(case, decision, event, known, now, ms)
+
+    async def _fresh(self, conversation: str, event: Inbound, now: float) -> Case:
+        """A conversation of which nothing is known; one whose person was erased goes on in the thread that it has."""
+        case = fresh_case(conversation, event, now)
+        in_thread = isinstance(event, MessageReceived) and not event.is_root
+        return replace(case, thread_open=in_thread and await self._storage.was_erased(case.id))
 
     def _news(self, conversation: str) -> bool:
         """Whether anything was recorded here since this round began. What is being recorded at this very moment

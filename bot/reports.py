@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from adapters.port import Actor
-from bot.storage import Storage
+from bot.erasing import Farewell
+from bot.storage import Row, Storage
 
 DAY = 86400.0
 SHOWN = 15
@@ -22,8 +24,17 @@ NEGATIVE = ("wrong", "outdated", "unclear", "incomplete")
 
 
 class Reports:
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
+    """`farewell`: what the desk is shown instead of somebody who was erased; `promised` is given its rows."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        farewell: Farewell = lambda *_: (),
+        promised: Callable[[Sequence[Row]], None] = lambda _: None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._storage, self._farewell, self._promised, self._now = storage, farewell, promised, now
 
     async def named(self, name: str, args: Mapping[str, Any], now: float) -> dict[str, Any]:
         """The report that a slash command asks for."""
@@ -187,10 +198,14 @@ class Reports:
         }
 
     async def erase(self, customer: Actor) -> dict[str, Any]:
-        """Empty everything of this person; history keeps hashes, times and decisions, no words."""
-        counts = await self._storage.erase(customer.platform, customer.tenant, customer.id)
+        """Empty everything of this person; history keeps hashes, times and decisions, no words. The desk is told, and
+        its copies go."""
+        counts, rows = await self._storage.erase(
+            customer.platform, customer.tenant, customer.id, self._farewell, self._now()
+        )
         await self._storage.scrub()
-        return counts
+        self._promised(rows)
+        return dict(counts)
 
     async def verify(self) -> dict[str, Any]:
         """Walk the journal's chain of hashes; names the first row that does not fit."""

@@ -44,14 +44,20 @@ async def with_storage(
     config: Config, work: Callable[[Any, float], Awaitable[T]], *, writing: bool = False
 ) -> T:
     """Open the database for one command. Reading works beside a running bot; writing needs it stopped."""
+    from bot import wording
+    from bot.erasing import farewell
+    from bot.policies import texts_of
     from bot.reports import Reports
     from bot.storage import Storage
     from bot.writer import Writer
 
+    texts = texts_of(config)
+    told = farewell(lambda fact: wording.word(fact, texts.language, texts))
+
     writer = Writer(config.bot.data_dir / "firstline.db")
     await writer.open(reading=not writing)
     try:
-        return await work(Reports(Storage(writer)), time.time())
+        return await work(Reports(Storage(writer), farewell=told), time.time())
     finally:
         await writer.close()
 
@@ -194,7 +200,8 @@ def erase_person(
     config: ConfigFile = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> int:
-    """Remove one person's data. History keeps a tombstone without words. Cannot be undone."""
+    """Remove one person's data. History keeps a tombstone without words. Cannot be undone. The copies in the staff
+    channel go when the bot starts again."""
     actor = _person(who)
     if not yes:
         typer.confirm(f"Erase everything of {out.plain(who)}?", abort=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -419,23 +419,39 @@ def keep(db: sqlite3.Connection, kept: Keep, case_id: str, now: float) -> None:
     )
 
 
-def farewell(db: sqlite3.Connection, case: Case, rows: Sequence[Outgoing], now: float) -> list[Row]:
-    """Erase one conversation, and promise what the desk is shown instead. The names of the messages that this changes
-    stay until it is delivered; that the thread was ours stays, and nothing of who was there."""
-    names = {row.needs for row in rows}
-    refs = {
-        r["name"]: ref_json.validate_json(r["ref"])
-        for r in db.execute("SELECT name, ref FROM anchors WHERE case_id = ?", (case.id,))
-        if r["name"] in names
-    }
-    erase_cases(db, [case.id])
-    for name, ref in refs.items():
-        anchor(db, name, case.id, ref, now)
-    if case.place.kind != "dm" and not case.participants:
-        keep(db, Keep("erased", case.id, {}), "", now)
-    nobody = Case(case.id, case.place, Actor(case.place.platform, case.place.tenant, ""))
-    change, entry = Commit(None, nobody, "", (), now), int(now * 1000)
-    return [promise(db, out, change, entry, number, leaving=False) for number, out in enumerate(rows)]
+def erase_person(
+    db: sqlite3.Connection,
+    who: tuple[str, str, str],
+    farewell: Callable[[Case, Sequence[str]], Sequence[Outgoing]],
+    now: float,
+) -> tuple[dict[str, int], list[Row]]:
+    """Erase a person's conversations: counts, and the rows that tell the desk."""
+    found = db.execute(
+        "SELECT state FROM cases WHERE platform = ? AND tenant = ? AND customer = ?", who
+    ).fetchall()
+    told: list[Row] = []
+    counts = erase_cases(db, ())
+    for case in [case_json.validate_json(row[0]) for row in found]:
+        anchors = db.execute("SELECT name, ref FROM anchors WHERE case_id = ?", (case.id,)).fetchall()
+        outs = farewell(case, [row["name"] for row in anchors])
+        for kind, count in erase_cases(db, [case.id]).items():
+            counts[kind] += count
+        needed = {out.needs for out in outs}  # names of the bot's own messages; they hold no word
+        for row in anchors:
+            if row["name"] in needed:
+                anchor(db, row["name"], case.id, ref_json.validate_json(row["ref"]), now)
+        if case.place.kind != "dm" and not case.participants:
+            # The thread was ours; nothing of who was there.
+            keep(db, Keep("erased", case.id, {}), "", now)
+        nobody = Case(case.id, case.place, Actor(case.place.platform, case.place.tenant, ""))
+        change, entry = Commit(None, nobody, "", (), now), int(now * 1000)
+        told += [promise(db, out, change, entry, n, leaving=False) for n, out in enumerate(outs)]
+    return counts, told
+
+
+def was_erased(db: sqlite3.Connection, case_id: str) -> bool:
+    query = "SELECT EXISTS (SELECT 1 FROM records WHERE kind = 'erased' AND key = ?)"
+    return bool(db.execute(query, (case_id,)).fetchone()[0])
 
 
 def erase_cases(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:

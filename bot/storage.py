@@ -6,11 +6,12 @@ Every method is one transaction on the writer's thread. Whoever awaits one knows
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from adapters.port import Inbound, Mark, MsgRef
 from bot import statements as sql
+from bot.outgoing import Outgoing
 from bot.statements import WAITING, Commit, Conflict, Recorded, Row, ref_key
 from bot.writer import Writer
 from handoff.model import Case, Earlier, Keep
@@ -226,9 +227,9 @@ class Storage:
         )
 
     async def last_ticket(self) -> int:
-        return await self._do(
-            lambda db: db.execute("SELECT coalesce(max(number), 0) FROM tickets").fetchone()[0]
-        )
+        """The highest number that was ever given, also to a ticket that was erased."""
+        query = "SELECT max(coalesce((SELECT max(number) FROM tickets), 0), coalesce((SELECT max(ticket) FROM journal), 0))"
+        return await self._do(lambda db: db.execute(query).fetchone()[0])
 
     async def assigned_to(self, platform: str, agent: str) -> list[str]:
         """Conversations whose open ticket this agent has."""
@@ -266,23 +267,25 @@ class Storage:
     async def keep(self, kind: str, key: str, case_id: str, data: Mapping[str, Any], now: float) -> None:
         await self._do(lambda db: sql.keep(db, Keep(kind, key, data), case_id, now))
 
-    async def erase(self, platform: str, tenant: str, customer: str) -> dict[str, int]:
-        """Remove a person: conversations, tickets, records, messages, queued work. Counts of what was removed.
+    async def erase(
+        self,
+        platform: str,
+        tenant: str,
+        customer: str,
+        farewell: Callable[[Case, Sequence[str]], Sequence[Outgoing]] = lambda *_: (),
+        now: float = 0.0,
+    ) -> tuple[dict[str, int], list[Row]]:
+        """Remove a person: conversations, tickets, records, messages, queued work. Counts of what was removed, and the
+        rows of what the desk is shown instead (`farewell`).
 
         The journal keeps a tombstone (times, decisions, hashes) without content, so that its chain still holds.
         """
+        who = (platform, tenant, customer)
+        return await self._do(lambda db: sql.erase_person(db, who, farewell, now))
 
-        def work(db: sqlite3.Connection) -> dict[str, int]:
-            who = (platform, tenant, customer)
-            ids = [
-                r[0]
-                for r in db.execute(
-                    "SELECT id FROM cases WHERE platform = ? AND tenant = ? AND customer = ?", who
-                )
-            ]
-            return sql.erase_cases(db, ids)
-
-        return await self._do(work)
+    async def was_erased(self, case_id: str) -> bool:
+        """Whether this conversation was ours and its person was erased."""
+        return await self._do(lambda db: sql.was_erased(db, case_id))
 
     async def scrub(self) -> None:
         """After an erasure: not one byte of it can be read in the file, its WAL or a later backup."""
@@ -306,6 +309,13 @@ class Storage:
                 (before_content,),
             ).fetchall()
             sql.erase_cases(db, [row[0] for row in old])
+            db.execute("DELETE FROM records WHERE kind = 'erased' AND at < ?", (before_content,))
+            db.execute(
+                """DELETE FROM anchors WHERE at < ? AND case_id NOT IN (SELECT id FROM cases)
+                   AND NOT EXISTS (SELECT 1 FROM outbox WHERE case_id = anchors.case_id AND
+                                   state IN ('pending', 'sending', 'ambiguous'))""",
+                (before_seen,),
+            )
             db.execute(
                 "DELETE FROM outbox WHERE state IN ('sent', 'superseded', 'withdrawn') AND created_at < ?",
                 (before_seen,),

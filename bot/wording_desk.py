@@ -148,7 +148,9 @@ def _pair(label: str, value: str) -> Pair:
 def erased(fact: facts.Erased, language: str, texts: Texts) -> Content:
     """A card without a word of its customer's, and without a button."""
     said = texts.get("staff.erased", language, ticket=fact.number)
-    return Content((para(said),), title=fact.number, status=texts.get("card.erased", language), revision=ERASED_REVISION)
+    return Content(
+        (para(said),), title=fact.number, status=texts.get("card.erased", language), revision=ERASED_REVISION
+    )
 
 
 def raised(fact: facts.Raised, language: str, texts: Texts) -> Content:

@@ -147,6 +147,7 @@ FACTS: dict[str, Fact] = {
         f"card, {t.state}": facts.Card(t, ACTOR, HOSTILE, buttons(t), {"steps": "Steps"}, "Billing")
         for t in (*(replace(TICKET, state=s) for s in TicketState if s != "solved"), SOLVED)
     },
+    "erased": facts.Erased("T-7"),
     "raised": facts.Raised(TICKET, HOSTILE, HOSTILE, "S0ONCALL"),
     "on call": facts.OnCall(TICKET, "S0ONCALL", 2),
     "transcript": facts.Transcript("T-1042", SAID, (("Steps", HOSTILE),)),

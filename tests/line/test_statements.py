@@ -296,7 +296,7 @@ async def test_erasing_a_person_leaves_no_word_and_an_unbroken_chain(tmp_path: P
             ticket=ticket(int(where.thread or 0), summary=text), content={"event": text},
             keeps=[Keep("gap", where.thread or "", {"question": text})],
         )  # fmt: skip
-    counts = await line.storage.erase("playground", "playground", "ana")
+    counts, _ = await line.storage.erase("playground", "playground", "ana")
     assert counts["conversations"] == counts["tickets"] == counts["outbox"] == counts["inbox"] == 1
     text = "\n".join(line.writer.connection.iterdump())
     assert secret not in text

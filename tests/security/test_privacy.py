@@ -140,6 +140,93 @@ async def test_somebody_who_was_erased_may_come_back(secure: Desk) -> None:
     assert len((await secure.app.reports.mine(ANA))["conversations"]) == 1
 
 
+def desk_shows(desk: Desk) -> str:
+    """Everything that can be read in the staff channel and its threads."""
+    return "\n".join(m.text for m in desk.driver.seen("desk") if m.by_bot)
+
+
+async def test_the_desk_reads_that_somebody_was_erased_and_nothing_of_them(secure: Desk) -> None:
+    """T-PRI-2: the card becomes a stub, the copies in its thread go, one line says why; reminders are no more."""
+    await lived(secure)
+    assert [w for w in ("Feigensenf", "Ananas-Order-77", "Traubenkern") if w not in desk_shows(secure)] == []
+    timers = "SELECT count(*) AS n FROM timers JOIN tickets USING (case_id) WHERE number = 1"
+    assert (await secure.rows(timers))[0]["n"] > 0
+
+    await secure.app.reports.erase(ANA)
+    await secure.passes(4 * 86400.0)
+
+    shown = desk_shows(secure)
+    assert [w for w in HERS if w in shown] == []
+    assert shown.count("was erased at the customer's request") == 2  # the card, and the line under it
+    assert "T-1 (P2)" not in shown  # no reminder of it, before or after
+    assert HIS[0] in shown
+    buttons = [m.buttons for m in secure.driver.seen("desk") if "T-1" in m.text and "Erased" in m.text]
+    assert buttons == [()]
+
+
+async def test_an_old_button_of_an_erased_ticket_is_answered_in_words(secure: Desk) -> None:
+    await lived(secure)
+    old = next(m for m in secure.driver.seen("desk") if "Release" in m.buttons and "T-1 ·" in m.text)
+    await secure.app.reports.erase(ANA)
+
+    await secure.driver.press("kim", old, "Release")
+    await secure.passes()
+
+    assert "T-1, which is history" in secure.driver.whispers("kim")[-1].text
+
+
+async def test_the_thread_of_somebody_who_was_erased_is_still_ours(secure: Desk) -> None:
+    """The next message there is answered as if it were the first; what stays for that names nobody."""
+    message = await secure.says("ana", "I want to talk to a human about Quittenmus")
+    await secure.app.reports.erase(ANA)
+    stones = await secure.rows("SELECT * FROM records")
+    assert [(s["kind"], s["case_id"], s["data"]) for s in stones] == [("erased", "", "{}")]
+
+    await secure.says("ana", "how do I reset my password?", "help", message)
+
+    answer = secure.driver.seen("help", message)[-1].text
+    assert "I am Firstline, a bot" in answer
+    assert "Reset a forgotten password" in answer
+
+
+async def test_where_others_wrote_too_it_waits_to_be_mentioned_as_before(secure: Desk) -> None:
+    message = await secure.says("ana", "how do I reset my password?")
+    await secure.says("ben", "same here", "help", message)
+    await secure.app.reports.erase(ANA)
+    said = len(secure.driver.seen("help", message))
+
+    await secure.says("ben", "how do I cancel my subscription?", "help", message)
+
+    assert len(secure.driver.seen("help", message)) == said + 1  # his own words
+
+
+async def test_a_number_is_never_given_twice(secure: Desk) -> None:
+    """Not even after an erasure and a restart: people have written it down."""
+    await secure.says("ana", "I want to talk to a human")
+    await secure.app.reports.erase(ANA)
+    await secure.driver.stop()
+    await secure.driver.start()
+
+    await secure.says("ben", "I want to talk to a human")
+
+    assert (await secure.rows("SELECT number FROM tickets")) == [{"number": 2}]
+
+
+async def test_what_the_desk_is_told_waits_until_the_bot_runs_again(secure: Desk, command: Command) -> None:
+    """The command line erases while the process is down; the copies go when it starts."""
+    await secure.says("ana", "I want to talk to a human about Quittenmus")
+    await secure.driver.stop()
+    code, _ = await command("privacy", "erase", "playground:playground:ana", "--yes")
+    assert code == 0
+    assert "Quittenmus" in desk_shows(secure)
+
+    await secure.driver.start()
+    await secure.passes()
+
+    assert "Quittenmus" not in desk_shows(secure)
+    assert "was erased at the customer's request" in desk_shows(secure)
+
+
 async def test_the_command_line_exports_and_erases(secure: Desk, command: Command) -> None:
     await lived(secure)
     code, exported = await command("privacy", "export", "playground:playground:ana")
