@@ -292,8 +292,7 @@ class SlackAdapter:
     async def _begin_watching(self, sink: Sink, workspace: _Workspace) -> None:
         """A channel in which nothing was ever recorded is watched from its last message on."""
         marked = {mark.place.channel for mark in await sink.marks("slack") if mark.place.thread is None}
-        watched = [channel for channel, mode in self.settings.channels.items() if mode != "off"]
-        fresh = {*watched, *filter(None, (self.settings.staff_channel,))} - marked
+        fresh = {channel for channel, mode in self.settings.channels.items() if mode != "off"} - marked
         places = [
             place_of(workspace.us, channel, None, external=channel in self._shared)
             for channel in sorted(fresh)

@@ -7,13 +7,26 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.port import Inbound, Mark, MessageDeleted, MessageEdited, MessageReceived, MsgRef, Place
+from adapters.port import (
+    Block,
+    Content,
+    Inbound,
+    Mark,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    MsgRef,
+    Place,
+    Post,
+    Span,
+)
 from adapters.slack import SlackSettings
 from tests.slack.running import Running, start, stop
 from tests.slack.server import SlackServer
 from tests.slack.sink import RecordingSink
 
 DAY = 86400.0
+SAID = Content((Block("para", ((Span("a card"),),)),))
 
 
 async def cut(slack: Running) -> None:
@@ -138,16 +151,16 @@ async def test_a_channel_in_which_nothing_was_recorded_is_caught_up(
 
 
 async def test_watched_channels_get_a_mark_once(slack: Running, settings: SlackSettings) -> None:
-    """Also an empty channel and the staff channel; what has a mark is not looked at again."""
+    """Also an empty channel; what has a mark is not looked at again."""
     marks = {mark.place.channel: (mark.place.kind, mark.after) for mark in slack.sink.watched}
-    assert marks == {"C0HELP": ("channel", "0000000000.000000"), "C0DESK": ("private", "0000000000.000000")}
+    assert marks == {"C0HELP": ("channel", "0000000000.000000")}
 
     asked = slack.server.count("conversations.history")
     await stop(slack)
     again = await start(slack.server, slack.sink, settings)
     await stop(again)
 
-    assert slack.server.count("conversations.history") == asked + 2  # each is caught up, none is begun anew
+    assert slack.server.count("conversations.history") == asked + 1  # caught up, not begun anew
 
 
 async def test_channels_that_are_off_or_out_of_reach_get_no_mark(
@@ -156,7 +169,7 @@ async def test_channels_that_are_off_or_out_of_reach_get_no_mark(
     server.add_channel("quiet", ident="C0QUIET")
     modes = {"C0HELP": "all", "C0QUIET": "off", "C0GONE": "all"}
     await stop(await start(server, sink, replace(settings, channels=modes)))
-    assert {mark.place.channel for mark in sink.watched} == {"C0HELP", "C0DESK"}
+    assert {mark.place.channel for mark in sink.watched} == {"C0HELP"}
 
 
 async def test_a_channel_shared_with_another_company_is_marked_as_such(
@@ -165,10 +178,7 @@ async def test_a_channel_shared_with_another_company_is_marked_as_such(
     """29: people who wrote there while nobody listened are as external as they are live."""
     server.space.channel("help").ext_shared = True
     await stop(await start(server, sink, settings))
-    assert {mark.place.channel: mark.place.external for mark in sink.watched} == {
-        "C0HELP": True,
-        "C0DESK": False,
-    }
+    assert {mark.place.channel: mark.place.external for mark in sink.watched} == {"C0HELP": True}
 
 
 # --- what became of known messages ---------------------------------------------------------------------------
@@ -218,6 +228,20 @@ async def test_what_was_told_live_is_recognised(slack: Running) -> None:
     await cut(slack)
     assert fates(slack) == [("edited", first, "first, corrected"), ("deleted", second, "")]
     assert {event.type for event in slack.sink.repeats} >= {"edited", "deleted"}
+
+
+async def test_the_threads_of_cards_are_not_read_through_the_staff_channel(slack: Running) -> None:
+    """They have marks of their own while their tickets are open; a desk has thousands that are over."""
+    server = slack.server
+    first = await server.user_says("desk", "dana", "good morning")
+    card = await slack.adapter.deliver(Post(slack.place(channel="C0DESK"), SAID), 0, "card")
+    assert card.ref is not None
+    await server.user_says("desk", "dana", "under a card", card.ref.id, silent=True)
+    thread = await server.user_says("desk", "dana", "how is everybody?", silent=True)
+    await server.user_says("desk", "dana", "fine", thread, silent=True)
+    mark = Mark(slack.place(channel="C0DESK", kind="private"), first)
+    found = [event async for event in slack.adapter.catch_up(mark, 200)]
+    assert [e.text for e in found if isinstance(e, MessageReceived)] == ["how is everybody?", "fine"]
 
 
 async def test_many_quiet_conversations_are_looked_at_in_the_background(slack: Running) -> None:
