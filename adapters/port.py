@@ -225,7 +225,8 @@ class TimerFired(Envelope):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryFailed(Envelope):
-    """An outgoing message was given up: parked, with a reason in words. `anchor` says which it was."""
+    """An outgoing message was given up: parked, with a reason in words. `anchor` says which it was; `edit:` or `delete:`
+    before it, that a change of a message failed which stands there as before."""
 
     type: Literal["delivery_failed"] = "delivery_failed"
     anchor: str

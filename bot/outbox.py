@@ -400,7 +400,7 @@ class Outbox:
         if conversation is not None and row.out.audience != "self" and row.out.hint_lost:
             event = DeliveryFailed(
                 keys=(f"parked:{row.id}",), place=_place_of(row.out), actor=None, occurred_at=now,
-                anchor=row.out.anchor or row.out.target, kind=kind, reason=reason, audience=row.out.audience,
+                anchor=row.out.anchor or changed(row.out), kind=kind, reason=reason, audience=row.out.audience,
             )  # fmt: skip
         await self._storage.park(row, f"{kind}: {reason}", event, conversation or "", now)
         if event is not None and conversation is not None:
@@ -465,6 +465,11 @@ def platform_of(op: port.Op) -> PlatformName:
             return op.actor.platform
         case _:
             return op.ref.place.platform
+
+
+def changed(out: Outgoing) -> str:
+    """What was to be done to a message that stands there already: "edit:T-1042/out/1"."""
+    return f"{out.do}:{out.target}" if out.target else ""
 
 
 def _place_of(out: Outgoing) -> Place:

@@ -64,10 +64,20 @@ class Texts:
                 return self.get(f"time.{name}" if n == 1 else f"time.{name}s", language, n=str(n))
         return ""
 
+    def hour(self, at: float) -> str:
+        """The time of day, in the desk's time zone."""
+        there = datetime.fromtimestamp(at, self.zone)
+        return f"{there:%H:%M} {there.tzname() or ''}".strip()
+
+    def same_day(self, one: float, other: float) -> bool:
+        """Whether both moments are of one day there."""
+        return (
+            datetime.fromtimestamp(one, self.zone).date() == datetime.fromtimestamp(other, self.zone).date()
+        )
+
     def clock(self, at: float, language: str, now: float | None = None) -> str:
         """A moment in the desk's time zone; seen from `now`, in the words of a calendar."""
-        there = datetime.fromtimestamp(at, self.zone)
-        clock = f"{there:%H:%M} {there.tzname() or ''}".strip()
+        there, clock = datetime.fromtimestamp(at, self.zone), self.hour(at)
         if now is None:
             return f"{there:%Y-%m-%d} {clock}"
         days = (there.date() - datetime.fromtimestamp(now, self.zone).date()).days

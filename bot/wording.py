@@ -148,7 +148,7 @@ def _ask_field(fact: facts.AskField, language: str, texts: Texts) -> Content:
         blocks.append(para(texts.get(fact.problem, language, hint=fact.hint, choices=choices)))
     elif fact.again:
         blocks.append(para(texts.get("field.again", language)))
-    elif fact.position == 1:
+    elif fact.begins:
         blocks.append(para(texts.get("field.first", language)))
     position, total = str(fact.position), str(fact.total)
     asked = texts.get("field.progress", language, label=fact.label, position=position, total=total)
@@ -180,6 +180,8 @@ def _handed_over(fact: facts.HandedOver, language: str, texts: Texts) -> Content
         when = texts.get("handed.promise", language, span=left, moment=moment)
     else:
         opens = texts.clock(fact.opens, language, fact.now)
+        if texts.same_day(fact.opens, fact.due):
+            moment = texts.hour(fact.due)
         when = texts.get("handed.promise_closed", language, opens=opens, moment=moment)
     buttons = (texts.button("details", fact.number, language),) if fact.details else ()
     return Content((*_opening(fact, language, texts), para(f"{what} {when}")), buttons)

@@ -45,10 +45,10 @@ def begin(t: Turn, category: CategoryRule, trigger: str, why: str) -> Decision:
     )
     private.move(t, category, trigger)
     t.rule("collect", f"{category.name}: {', '.join(fields)}")
-    return proceed(t, f"{why}; collecting {', '.join(fields)}")
+    return proceed(t, f"{why}; collecting {', '.join(fields)}", begins=True)
 
 
-def proceed(t: Turn, why: str, wrong: str = "", *, again: bool = False) -> Decision:
+def proceed(t: Turn, why: str, wrong: str = "", *, again: bool = False, begins: bool = False) -> Decision:
     """Ask the field that is next, or open the ticket when none is left."""
     now = t.case.collecting
     if now is None:
@@ -71,6 +71,7 @@ def proceed(t: Turn, why: str, wrong: str = "", *, again: bool = False) -> Decis
             wrong,
             again,
             t.opening(),
+            begins,
         )
     )
     return t.done("collect", why)

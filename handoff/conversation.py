@@ -16,6 +16,7 @@ from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, TriggerRule, stricter_leve
 from handoff.turn import Turn
 
 SAME_ISSUE_TIMES = 3
+SHORT_WORDS = 5
 SAME_ISSUE_OVERLAP = 0.75
 EARLIER_SIMILARITY = 0.8
 SMALL = frozenset((
@@ -75,13 +76,19 @@ def _respond(t: Turn, event: MessageReceived, text: str, mode: str) -> Decision:
         return t.done("escalate", "the question is too old for an automatic answer")
     if t.known.incident:
         return _incident(t)
-    if not text.strip():
+    if not text.strip() or _only_shows(t, event, text):
         t.say(Line("customer.unreadable", buttons=(("person", t.case.id),), opening=t.opening()))
         return t.done("offer", "the message holds nothing to read")
     if _asked_before(t, text):
         escalation.escalate(t, "repeat", t.policy.phrase("why.repeat"))
         return t.done("escalate", "the same issue came up three times")
     return answering.from_knowledge(t, mode)
+
+
+def _only_shows(t: Turn, event: MessageReceived, text: str) -> bool:
+    """A file with a word or two that say nothing: what is meant stands in the file, which the bot cannot read."""
+    sure = any(f.hits and f.confidence >= f.threshold_clarify for f in t.known.found)
+    return bool(event.files) and len(text.split()) <= SHORT_WORDS and not sure
 
 
 def _decisive(t: Turn) -> Fired | None:

@@ -209,11 +209,13 @@ def _delivery_failed(t: Turn, event: DeliveryFailed) -> Decision:
             values = {"name": t.case.customer.name, "reason": reason, "detail": event.reason[:200]}
             t.staff(Line("staff.undelivered_answer", values), to=desk)
         return t.done("delivery_failed", f"an answer could not be delivered: {event.kind}")
-    head, _, n = event.anchor.rpartition("/")
-    if head == f"{ticket.id}/out" and n.isdigit():
+    change, _, anchor = event.anchor.rpartition(":")
+    head, _, n = anchor.rpartition("/")
+    if head == f"{ticket.id}/out" and n.isdigit() and not change:
         relay.undelivered(t, int(n))
     t.edit(failures=(*t.ticket.failures[-4:], f"{reason}: {event.reason[:200]}"))
-    t.staff(Line("staff.undelivered", {"reason": reason, "detail": event.reason[:200]}))
+    key = {"edit": "staff.unchanged", "delete": "staff.undeleted"}.get(change, "staff.undelivered")
+    t.staff(Line(key, {"reason": reason, "detail": event.reason[:200]}))
     if t.case.origin is not None and ticket.is_open:
         t.add(Mark(t.case.origin, "warning"))
     return t.done("delivery_failed", f"to the customer: {event.kind}")

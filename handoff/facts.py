@@ -121,6 +121,7 @@ class AskField(Fact):
     problem: str = ""
     again: bool = False  # politely back after an interruption
     opening: bool = False
+    begins: bool = False  # the form begins with this: say what it is for
 
 
 @dataclass(frozen=True, slots=True)
