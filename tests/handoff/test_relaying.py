@@ -11,7 +11,7 @@ from adapters.port import FileRef
 from bot.wording import load_texts, word
 from handoff.facts import Draft, InThread, Preview, Relayed
 from handoff.forms import form_errors
-from handoff.model import Link, Say, Unsay, Update, Withdraw
+from handoff.model import LaunchMode, Link, Say, Unsay, Update, Withdraw
 from tests.handoff.scene import ANA, BEN, CARD, KIM, LEE, POLICY, REFUND, Scene, found, person, whispered
 
 
@@ -41,11 +41,15 @@ def test_a_burst_is_relayed_message_by_message() -> None:
     assert [i.said.text for i in scene.staff_saw(InThread)][1:] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("mode", ["off", "shadow", "draft", "answer"])
+@pytest.mark.parametrize("anonymous", [True, False])
 @pytest.mark.parametrize(
     "text", ["he is difficult", "note: do not refund", "// internal", "reply to him later", " !reply"]
 )
-def test_nothing_internal_reaches_the_customer(text: str) -> None:
-    scene = Scene().claimed()
+def test_nothing_internal_reaches_the_customer(text: str, mode: LaunchMode, *, anonymous: bool) -> None:
+    """T-REL-1: not one byte, in any mode."""
+    scene = Scene(replace(POLICY, anonymous=anonymous)).claimed()
+    scene.policy = replace(scene.policy, launch_mode=mode)
     before = len(scene.told)
     decision = scene.notes(KIM, text)
     assert len(scene.told) == before
@@ -186,6 +190,9 @@ def test_anonymous_means_that_no_byte_names_the_agent() -> None:
     scene.edits(agent, f"m{scene._messages - 2}", "!reply Hello!", CARD)
     scene.submits(agent, "escalate", route="lab", reason="x")
     scene.presses(agent, "claim")
+    scene.submits(agent, "transfer", to="lee")
+    scene.presses(LEE, "release")
+    scene.presses(agent, "claim")
     scene.submits(agent, "resolve", summary="Done", kind="solved", cause="bug", save="no")
     texts = load_texts()
     out = [
@@ -197,6 +204,7 @@ def test_anonymous_means_that_no_byte_names_the_agent() -> None:
     seen = json.dumps([str(x) for x in out])
     assert "Xenophon" not in seen
     assert "U0XENO" not in seen
+    assert "Lee" not in seen
     assert "The team" in seen
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.port import TimerFired
+from adapters.port import MessageAction, MsgRef, TimerFired
 from handoff import clock
 from handoff.facts import Line
 from handoff.hours import Hours
@@ -121,6 +121,26 @@ def test_solved_closes_by_itself() -> None:
     scene = Scene().claimed()
     scene.submits(KIM, "resolve", summary="Done", kind="solved", cause="bug", save="no")
     assert scene.passes(48 * HOUR + 1) == ["solved_close"]
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.state == TicketState.CLOSED
+
+
+@pytest.mark.parametrize("act", ["resolve", "reply"])
+def test_a_ticket_without_a_word_of_its_customer_closes_as_well(act: str) -> None:
+    """T-TIM-4: an agent made it of somebody's message, and nobody wrote in it ever after."""
+    scene = Scene()
+    message = MsgRef(THREAD, "m9")
+    scene.play(
+        MessageAction(
+            keys=("a",), place=THREAD, actor=KIM, occurred_at=scene.now, verb="escalate", target=message,
+            target_text="the page is empty", target_author=ANA,
+        )
+    )  # fmt: skip
+    if act == "resolve":
+        scene.submits(KIM, "resolve", summary="Done", kind="solved", cause="bug", save="no")
+    else:
+        scene.notes(KIM, "!reply Which page?")
+    scene.passes(97 * HOUR)
     assert scene.case.ticket is not None
     assert scene.case.ticket.state == TicketState.CLOSED
 
