@@ -153,7 +153,7 @@ def _note(t: Turn, text: str) -> None:
     if (
         text
         and case.phase != Phase.COLLECTING
-        and listening.plain(text) not in listening.HELLO | listening.THANKS
+        and listening.plain(text) not in listening.SMALL_TALK
     ):
         questions = (*questions[-QUESTIONS_KEPT + 1 :], text)
     found = t.known.found[0] if t.known.found else None

@@ -21,6 +21,8 @@ from handoff.policy import Policy, is_staff, same_person
 QUESTION_CHARACTERS = 1500
 FOLLOW_UP_CHARACTERS, FOLLOW_UP_WORDS = 80, 4
 DIGITS = 8
+SMALL_TALK_CHARACTERS = 60
+_MARKS = re.compile(r"[^\w\s']")
 _FOLLOW_UP = re.compile(
     r"(?:and|or|but|also|what about|how about|und|oder|aber|was ist mit|wie ist es mit)\b", re.IGNORECASE
 )
@@ -40,15 +42,20 @@ THANKS = frozenset((
 ))  # fmt: skip
 
 
+SMALL_TALK = HELLO | THANKS
+
+
 def plain(text: str) -> str:
-    """A short message without its punctuation, for comparing with set phrases."""
-    return " ".join(re.sub(r"[^\w\s']", " ", text[:120].lower()).split())
+    """A short message without its punctuation, for comparing with set phrases; a longer one is none of them."""
+    if len(text) > SMALL_TALK_CHARACTERS:
+        return ""
+    return " ".join(_MARKS.sub(" ", text.lower()).split())
 
 
 def here(case: Case, event: Inbound) -> bool:
     """Did that happen in the customer's thread (not in the staff thread)?"""
-    places = (case.place,) if case.public is None else (case.place, case.public)
-    return any(event.place.conversation == place.conversation for place in places)
+    where = event.place.conversation
+    return where == case.place.conversation or (case.public is not None and where == case.public.conversation)
 
 
 def engaged(case: Case) -> bool:

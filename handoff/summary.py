@@ -68,6 +68,25 @@ _FAREWELL = re.compile(
     r"(?:\s{0,9}[,.!\n]\s{0,9}[\w.-]{1,30}(?:\s[\w.-]{1,30})?)?[\s,.!]{0,9})$",
     re.IGNORECASE,
 )
+# One of these is in every farewell; most messages have none, and looking for them is much quicker.
+_TELLTALE = (
+    "than",
+    "thx",
+    "dank",
+    "ty",
+    "tia",
+    "cheers",
+    "merci",
+    "regard",
+    "wish",
+    "best",
+    "gr",
+    "sincer",
+    "yours",
+    "lg",
+    "vg",
+    "mfg",
+)
 FAREWELL_CHARACTERS = 160  # a farewell stands in the last words
 POLITE_AT_MOST = 4  # greetings and closings of one message
 
@@ -94,7 +113,9 @@ def _content(text: str) -> str:
         opening = _OPENING.match(left)
         shorter = left[opening.end() :].rstrip() if opening else left
         body, end = shorter[:-FAREWELL_CHARACTERS], shorter[-FAREWELL_CHARACTERS:]
-        shorter = (body + _FAREWELL.sub(_closing, end, count=1)).strip()
+        lowered = end.lower()
+        if any(word in lowered for word in _TELLTALE):
+            shorter = (body + _FAREWELL.sub(_closing, end, count=1)).strip()
         if shorter == left:
             break
         left = shorter
