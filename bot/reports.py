@@ -99,16 +99,21 @@ class Reports:
         }
 
     async def review(self, since: float) -> dict[str, Any]:
-        """What was answered wrongly: votes with a reason, each bound to the exact version of the topic."""
+        """What was answered wrongly: votes, each bound to the exact version of the topic; and the topics that agents
+        have proposed."""
         rows = await self._storage.query(
-            "SELECT at, data FROM records WHERE kind IN ('feedback', 'review') AND at >= ? ORDER BY at DESC",
-            (since,),
+            "SELECT data FROM records WHERE kind = 'feedback' AND at >= ? ORDER BY at DESC", (since,)
         )
-        items = [json.loads(row["data"]) for row in rows]
-        negative = [
-            item for item in items if item.get("vote", item.get("reason")) not in ("helpful", "", None)
-        ]
-        return {"reviews": negative[:SHOWN], "total": len(negative), "helpful": len(items) - len(negative)}
+        votes = [json.loads(row["data"]) for row in rows]
+        negative = [vote for vote in votes if vote.get("vote") != "helpful"]
+        kept = await self._storage.query(
+            "SELECT key, data FROM records WHERE kind = 'proposal' AND at >= ? ORDER BY at DESC", (since,)
+        )
+        proposals = [{**json.loads(row["data"]), "key": row["key"]} for row in kept]
+        return {
+            "reviews": negative[:SHOWN], "total": len(negative), "helpful": len(votes) - len(negative),
+            "proposals": proposals[:SHOWN],
+        }  # fmt: skip
 
     async def why(self, text: str) -> dict[str, Any]:
         """The decisions of one ticket, newest last, or the receipt of one answer (A-…); without either, the latest
@@ -127,11 +132,16 @@ class Reports:
                 f"SELECT at, event, decision, why FROM journal {where} ORDER BY seq DESC LIMIT ?",
                 (*values, SHOWN),
             )
+            ahead = await self._storage.query(
+                "SELECT timer, at FROM timers WHERE case_id = (SELECT case_id FROM tickets WHERE number = ?) ORDER BY at",
+                values,
+            )
         else:
+            ahead = []
             rows = await self._storage.query(
                 "SELECT at, event, decision, why FROM journal ORDER BY seq DESC LIMIT ?", (SHOWN,)
             )
-        return {"decisions": rows[::-1]}
+        return {"decisions": rows[::-1], "ahead": ahead}
 
     async def _receipt(self, key: str) -> dict[str, Any]:
         rows = await self._storage.query(

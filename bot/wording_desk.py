@@ -265,7 +265,7 @@ def proposal(fact: facts.Proposal, language: str, texts: Texts) -> Content:
         para(texts.get("proposal.answer", language), "b"),
         para(fact.answer or "-"),
         para(near),
-        note(texts.get("proposal.next", language)),
+        note(texts.get("proposal.next", language, key=fact.key)),
     )
     return Content((heading(texts.get("proposal.title", language, key=fact.key, number=fact.number)), *body))
 

@@ -207,6 +207,9 @@ def _review(result: Result, say: Speaker) -> Iterator[Block]:
         rows = [say("told.review.row", topic=r.get("topic") or "-", reason=_reason(r, say), version=r.get("version") or "-")
                 for r in result.get("reviews", ())]  # fmt: skip
         yield from say.listed(say("told.review.title"), rows)
+        proposed = [say("told.review.proposed_row", number=p["key"], question=p.get("question") or "-", ticket=p.get("ticket") or "-")
+                    for p in result.get("proposals", ())]  # fmt: skip
+        yield from say.listed(say("told.review.proposed"), proposed)
 
 
 def _reason(review: Result, say: Speaker) -> str:
@@ -279,6 +282,11 @@ def _why(result: Result, say: Speaker) -> Iterator[Block]:
     if not rows:
         yield para(say("told.why.none"))
     yield from say.listed(say("told.why.title"), rows)
+    ahead = [(str(t["timer"]).partition("/")[0], t["at"]) for t in result.get("ahead", ())]
+    yield from say.listed(
+        say("told.why.ahead"),
+        [say(f"told.ahead.{timer}", at=say.clock(at)) for timer, at in ahead if timer != "sent"],
+    )
 
 
 def _incident(result: Result, say: Speaker) -> Iterator[Block]:

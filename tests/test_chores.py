@@ -54,6 +54,22 @@ async def test_only_admins_set_the_mode(desk: Desk) -> None:
     assert answered(desk, await desk.says("ana", ASK))
 
 
+async def test_a_vote_counts_once_and_for_what_it_says(desk: Desk) -> None:
+    """Not helpful without a reason is not helpful; the reason that follows is the same vote."""
+    await desk.says("ana", ASK)
+    await desk.presses("ana", "Not helpful", "help")
+    await desk.runs("dana", "/firstline review")
+    assert "found wrong: 1; found helpful: 0" in desk.driver.whispers("dana")[-1].text
+
+    asked = desk.driver.whispers("ana")[-1]
+    await desk.driver.press("ana", asked, "It is outdated")
+    await desk.passes()
+    await desk.runs("dana", "/firstline review")
+    told = desk.driver.whispers("dana")[-1].text
+    assert "found wrong: 1; found helpful: 0" in told
+    assert told.count("password-reset") == 1
+
+
 async def test_why_explains_a_ticket_and_an_answer_in_words(desk: Desk) -> None:
     await desk.says("ana", ASK)
     await desk.says("ben", "I want to talk to a human")
