@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import re
 from collections.abc import Mapping, Sequence
@@ -114,6 +115,14 @@ class SlackDriver(StagedDriver):
         await self.server.user_reacts(where.id, message, EMOJI[emoji], user)
 
     async def press(self, user: str, message: Seen, label: str) -> None:
+        await self.press_at_once([user], message, label)
+
+    async def press_at_once(self, users: Sequence[str], message: Seen, label: str) -> None:
+        """Everybody presses in the same moment."""
+        await asyncio.gather(*(self._press(user, message, label) for user in users))
+        await self.settle()
+
+    async def _press(self, user: str, message: Seen, label: str) -> None:
         """Press what was seen, even if the message has changed since."""
         server, snapshot, who = self.server, message.handles[0], self.server.space.user(user)
         channel = server.space.channel(snapshot["_channel"])
@@ -129,7 +138,6 @@ class SlackDriver(StagedDriver):
         if not ephemeral:
             payload["message"] = {k: v for k, v in snapshot.items() if not k.startswith("_")}
         await server.deliver(Delivery("interactive", payload))
-        await self.settle()
 
     async def submit(self, user: str, form: str, values: Mapping[str, str]) -> Mapping[str, str]:
         view = next(v for v in reversed(self.server.views(user)) if _form(v) == form)

@@ -12,12 +12,33 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from adapters.port import AdapterFatal, Delete, Mark, MessageReceived, MsgRef, Unavailable
+from adapters.port import (
+    ActionInvoked,
+    AdapterFatal,
+    Block,
+    Button,
+    Content,
+    Delete,
+    Form,
+    FormErrors,
+    FormInput,
+    Mark,
+    MessageReceived,
+    MsgRef,
+    Place,
+    Post,
+    Span,
+    Unavailable,
+)
 from adapters.slack import SlackAdapter, SlackSettings
 from tests.slack.delivery import HttpTarget
 from tests.slack.running import Running, start, stop
 from tests.slack.server import SlackServer
 from tests.slack.sink import RecordingSink
+
+FORM = Form("contact", "Contact", (FormInput("email", "E-mail"),))
+REFUSED = FormErrors({"email": "That is no address."})
+ASKING = Content((Block("para", ((Span("Your address?"),),)),), (Button("fill", "c-1", "Fill in"),))
 
 
 @pytest.fixture
@@ -172,6 +193,24 @@ async def test_the_platforms_patience_is_respected_when_connecting(
     await stop(slack)
 
 
+async def test_a_process_that_stays_deaf_begins_anew(two: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watchdog: when no socket can be opened for a minute, everything is torn down and the supervisor builds it
+    again; nothing waits for ever in a state of which nobody knows."""
+    monkeypatch.setattr("adapters.slack.DEAF_SECONDS", 0.1)
+    two.server.fail("apps.connections.open", "500", times=1000)
+    two.server.sockets.drop()
+    await two.until(two.task.done)
+    assert isinstance(two.task.exception(), Unavailable)
+
+    two.server.faults.clear()
+    again = asyncio.create_task(two.adapter.run(two.sink))
+    await two.until(lambda: len(two.server.sockets.open) == 2)
+    await two.server.user_says("help", "ana", "can you hear me?")
+    assert two.sink.texts == ["can you hear me?"]
+    await two.adapter.close(2)
+    await again
+
+
 async def test_a_new_run_after_a_failed_one(
     server: SlackServer, sink: RecordingSink, settings: SlackSettings
 ) -> None:
@@ -300,6 +339,17 @@ async def test_http_mode_takes_the_same_way(
     await server.user_command("reload payload docs", "ana", "help")
     assert [type(event).__name__ for event in sink.events] == ["MessageReceived", "CommandInvoked"]
     assert all(delivery.acked for delivery in server.outstanding)
+
+    question = server.messages("help")[0]["ts"]
+    done = await adapter.deliver(Post(Place("slack", server.team, "C0HELP", question), ASKING), 0, "k")
+    assert done.ref is not None
+    sink.answer = lambda event: FORM if isinstance(event, ActionInvoked) else REFUSED
+    pressed = await server.user_presses(done.ref.id, "Fill in", "ana")
+    [view] = await server.wait_for(lambda: server.views("ana"))
+    await server.user_submits(view, {"E-mail": "nonsense"}, "ana")
+    assert pressed.acked
+    assert view["errors"] == {"email": "That is no address."}
+    sink.answer = lambda _: None
 
     sink.broken = 1
     await server.user_says("help", "ana", "again")
