@@ -56,8 +56,9 @@ async def test_only_admins_set_the_mode(desk: Desk) -> None:
 
 async def test_a_vote_counts_once_and_for_what_it_says(desk: Desk) -> None:
     """Not helpful without a reason is not helpful; the reason that follows is the same vote."""
-    await desk.says("ana", ASK)
-    await desk.presses("ana", "Not helpful", "help")
+    thread = await desk.says("ana", ASK)
+    await desk.driver.press("ana", desk.driver.seen("help", thread)[-1], "Not helpful")
+    await desk.passes()
     await desk.runs("dana", "/firstline review")
     assert "found wrong: 1; found helpful: 0" in desk.driver.whispers("dana")[-1].text
 
