@@ -243,27 +243,34 @@ def unwritten(error: Exception) -> StorageError:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open and migrate; refuses a database that a newer Firstline has written."""
-    try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-    except sqlite3.Error as error:
-        raise StorageError(
-            f"{path}: cannot be opened ({error}). Is the folder writable, the disk not full?"
-        ) from error
-    for pragma in (
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "secure_delete=FAST",
-        "busy_timeout=5000",
-        "journal_size_limit=67108864",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.row_factory = sqlite3.Row
+    with contextlib.ExitStack() as stack:
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            stack.callback(connection.close)
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"{path}: cannot be opened ({error}). Is the folder writable, the disk not full?"
+            ) from error
+        for pragma in (
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=FAST",
+            "busy_timeout=5000",
+            "journal_size_limit=67108864",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.row_factory = sqlite3.Row
+        _migrate(connection, path)
+        stack.pop_all()  # it stays open: whoever asked closes it
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     db = sqlite_utils.Database(connection, use_counts_table=False)
     applied = {step.name for step in migrations.applied(db)}
     newer = applied - {name.removesuffix(".sql") for name in SCHEMA_FILES}
     if newer:
-        connection.close()
         raise StorageError(
             f"{path}: was written by a newer Firstline (schema {', '.join(sorted(newer))}). "
             "Install that version, or restore the backup made before the upgrade."
@@ -271,7 +278,6 @@ def connect(path: Path) -> sqlite3.Connection:
     if migrations.pending(db) and applied:
         backup(connection, path.with_suffix(".before-upgrade.db"))
     migrations.apply(db)
-    return connection
 
 
 def look(path: Path) -> sqlite3.Connection:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,7 @@ class InlineWriter:
         self.path, self.disk, self._after, self._died = path, disk, after, died
         self.dead = False
         self.connection = connect(path)
+        weakref.finalize(self, self.connection.close)  # a process that nobody ended, at the end of its test
         self.connection.execute("PRAGMA synchronous=OFF")
         self._turn, self._answers = asyncio.Lock(), asyncio.Lock()  # both are fair: first asked, first served
 
