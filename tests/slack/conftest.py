@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from adapters.slack import SlackAdapter, SlackSettings
 from tests.slack.running import Running, start, stop
+from tests.slack.scene import Connect
 from tests.slack.server import SlackServer
 from tests.slack.sink import RecordingSink
 
@@ -52,6 +54,22 @@ async def slack(server: SlackServer, sink: RecordingSink, settings: SlackSetting
     running = await start(server, sink, replace(settings, sockets=1))
     yield running
     await stop(running)
+
+
+@pytest.fixture
+async def connect(
+    server: SlackServer, sink: RecordingSink, settings: SlackSettings
+) -> AsyncIterator[Connect]:
+    """To connect in the middle of a test, with other settings; what still runs at its end is stopped."""
+    made: list[Running] = []
+
+    async def connecting(**changes: Any) -> Running:
+        made.append(await start(server, sink, replace(settings, **{"sockets": 1, **changes})))
+        return made[-1]
+
+    yield connecting
+    for running in made:
+        await stop(running)
 
 
 @pytest.fixture

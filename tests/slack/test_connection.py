@@ -15,9 +15,7 @@ from aiohttp import web
 from adapters.port import (
     ActionInvoked,
     AdapterFatal,
-    Block,
     Button,
-    Content,
     Delete,
     Form,
     FormErrors,
@@ -27,18 +25,18 @@ from adapters.port import (
     MsgRef,
     Place,
     Post,
-    Span,
     Unavailable,
 )
 from adapters.slack import SlackAdapter, SlackSettings
 from tests.slack.delivery import HttpTarget
 from tests.slack.running import Running, start, stop
+from tests.slack.scene import Connect, say
 from tests.slack.server import SlackServer
 from tests.slack.sink import RecordingSink
 
 FORM = Form("contact", "Contact", (FormInput("email", "E-mail"),))
 REFUSED = FormErrors({"email": "That is no address."})
-ASKING = Content((Block("para", ((Span("Your address?"),),)),), (Button("fill", "c-1", "Fill in"),))
+ASKING = say("Your address?", Button("fill", "c-1", "Fill in"))
 
 
 @pytest.fixture
@@ -110,17 +108,16 @@ async def test_a_token_revoked_later_is_fatal(two: Running) -> None:
 
 
 async def test_a_dead_ticket_is_not_tried_twice(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings
+    server: SlackServer, sink: RecordingSink, connect: Connect
 ) -> None:
     """2: the stock client re-uses it and goes deaf."""
-    slack = await start(server, sink, replace(settings, sockets=1))
+    await connect()
     server.sockets.dead_tickets = 2
     await server.sockets.disconnect("refresh_requested")
     await server.wait_for(lambda: server.sockets.connections == 2 and server.sockets.open)
     assert server.sockets.refused_tickets == 2
     await server.user_says("help", "ana", "still there?")
     assert sink.texts == ["still there?"]
-    await stop(slack)
 
 
 @pytest.mark.parametrize("reason", ["warning", "refresh_requested", "too_many_websockets"])
@@ -173,24 +170,20 @@ async def test_sockets_that_were_cut_are_reopened_and_what_was_missed_is_read_ba
     assert ("reconnecting", "") in two.sink.states
 
 
-async def test_a_socket_that_gets_no_pong_is_replaced(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings
-) -> None:
+async def test_a_socket_that_gets_no_pong_is_replaced(server: SlackServer, connect: Connect) -> None:
     """5: open but silent."""
     server.sockets.mute_pongs = True
-    slack = await start(server, sink, replace(settings, sockets=1, ping_seconds=0.05))
+    await connect(ping_seconds=0.05)
     await server.wait_for(lambda: server.sockets.connections >= 2)
-    await stop(slack)
 
 
 async def test_the_platforms_patience_is_respected_when_connecting(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings
+    server: SlackServer, connect: Connect
 ) -> None:
     """6: 429 on apps.connections.open: the next call comes after Retry-After, not before."""
     server.fail("apps.connections.open", "ratelimited", seconds=0)
-    slack = await start(server, sink, replace(settings, sockets=1))
+    await connect()
     assert server.count("apps.connections.open") == 2
-    await stop(slack)
 
 
 async def test_a_process_that_stays_deaf_begins_anew(two: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,12 +235,10 @@ async def test_stopping_ingress_records_what_was_received_and_keeps_sending(two:
     assert not two.task.done()
 
 
-async def test_nothing_is_left_after_the_stop(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings
-) -> None:
+async def test_nothing_is_left_after_the_stop(server: SlackServer, connect: Connect) -> None:
     """82: no task and no open session; ResourceWarnings are errors in this suite."""
     before = asyncio.all_tasks()
-    slack = await start(server, sink, settings)
+    slack = await connect(sockets=2)
     await server.user_says("help", "ana", "hello")
     await server.sockets.disconnect("refresh_requested")
     await server.wait_for(lambda: server.sockets.connections == 3)
@@ -262,16 +253,15 @@ async def test_nothing_is_left_after_the_stop(
 
 
 async def test_the_environment_cannot_switch_the_app_to_oauth(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings, monkeypatch: pytest.MonkeyPatch
+    server: SlackServer, sink: RecordingSink, monkeypatch: pytest.MonkeyPatch, connect: Connect
 ) -> None:
     """§0.16: with these two set, stock Bolt discards the bot token."""
     monkeypatch.setenv("SLACK_CLIENT_ID", "1.2")
     monkeypatch.setenv("SLACK_CLIENT_SECRET", "secret")
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-other")
-    slack = await start(server, sink, replace(settings, sockets=1))
+    await connect()
     await server.user_says("help", "ana", "hello")
     assert sink.texts == ["hello"]
-    await stop(slack)
 
 
 @pytest.fixture
@@ -293,10 +283,10 @@ def everything_logged() -> Iterator[list[str]]:
 
 
 async def test_no_words_and_no_secrets_in_the_log(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings, everything_logged: list[str]
+    server: SlackServer, sink: RecordingSink, everything_logged: list[str], connect: Connect
 ) -> None:
     """T-SEC-18: at DEBUG the SDK writes whole payloads; ours must not."""
-    slack = await start(server, sink, replace(settings, sockets=1))
+    slack = await connect()
     await server.user_says("help", "ana", "canary-words")
     server.ack_seconds = 0.05
     sink.broken = 1

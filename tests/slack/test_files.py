@@ -9,7 +9,6 @@ import pytest
 
 from adapters.port import (
     Ambiguous,
-    Block,
     Content,
     Delete,
     Delivered,
@@ -20,11 +19,11 @@ from adapters.port import (
     Post,
     RateLimited,
     Rejected,
-    Span,
     Unavailable,
 )
 from adapters.slack import SlackAdapter
 from adapters.slack_files import objection, safe_name, share_of, trusted
+from tests.slack.scene import say
 from tests.slack.server import SlackServer
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
@@ -161,9 +160,7 @@ async def test_a_file_is_relayed_with_the_words(adapter: SlackAdapter, server: S
     """67: fetched and uploaded again, into the thread of the card."""
     card = await server.user_says("desk", "dana", "card", silent=True)
     file = await shared(server, "a.png", PNG, "image/png")
-    op = Post(
-        Place("slack", "T0LOCAL", "C0DESK", card), Content((Block("para", ((Span("see"),),)),)), files=(file,)
-    )
+    op = Post(Place("slack", "T0LOCAL", "C0DESK", card), say("see"), files=(file,))
     assert adapter.parts(op) == 2
     for part in range(2):
         await adapter.deliver(op, part, "k")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from adapters.port import (
     ActionInvoked,
-    Block,
     Button,
     CommandInvoked,
-    Content,
     Form,
     FormErrors,
     FormInput,
@@ -19,36 +16,16 @@ from adapters.port import (
     Inbound,
     InstallChanged,
     MessageAction,
-    Post,
     Private,
     PublishHome,
-    Span,
 )
-from adapters.slack import SlackSettings
 from adapters.slack_ingress import NOT_SAVED, SAVED, TOO_SLOW
-from tests.slack.running import Running, start, stop
+from tests.slack.running import Running, stop
+from tests.slack.scene import Connect, say, with_button
 from tests.slack.server import SlackServer
 from tests.slack.sink import RecordingSink
 
 FORM = Form("contact", "Contact", (FormInput("email", "E-mail", "email"),), context="d-1")
-
-
-def say(text: str, *buttons: Button) -> Content:
-    return Content((Block("para", ((Span(text),),)),), buttons)
-
-
-async def question(slack: Running, text: str = "hello") -> str:
-    return await slack.server.user_says("help", "ana", text)
-
-
-async def with_button(slack: Running, verb: str = "human", label: str = "A person") -> str:
-    """A bot message with one button, in the thread of a question; its ts."""
-    ts = await question(slack)
-    done = await slack.adapter.deliver(
-        Post(slack.place(ts), say("?", Button(verb, "c-1", label))), 0, f"k-{ts}"
-    )
-    assert done.ref is not None
-    return done.ref.id
 
 
 async def test_a_press_is_recorded_and_acknowledged(slack: Running) -> None:
@@ -63,10 +40,10 @@ async def test_a_press_is_recorded_and_acknowledged(slack: Running) -> None:
 
 
 async def test_a_press_is_acknowledged_in_time_while_the_record_is_slow(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings
+    server: SlackServer, sink: RecordingSink, connect: Connect
 ) -> None:
     """23: the watchdog; the press still travels the line when the database is back."""
-    slack = await start(server, sink, replace(settings, sockets=1, ack_seconds=0.05))
+    slack = await connect(ack_seconds=0.05)
     ts = await with_button(slack)
     sink.gate.clear()
     pressed = await server.user_presses(ts, "A person", "ana")
@@ -74,7 +51,6 @@ async def test_a_press_is_acknowledged_in_time_while_the_record_is_slow(
     assert sink.of(ActionInvoked) == []
     sink.gate.set()
     await server.wait_for(lambda: sink.of(ActionInvoked))
-    await stop(slack)
 
 
 async def test_a_press_that_cannot_be_recorded_is_not_acknowledged(slack: Running) -> None:
@@ -86,10 +62,10 @@ async def test_a_press_that_cannot_be_recorded_is_not_acknowledged(slack: Runnin
 
 
 async def test_late_failure_is_told_to_the_person(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings
+    server: SlackServer, sink: RecordingSink, connect: Connect
 ) -> None:
     """Acknowledged by the watchdog and then not recorded: the person must not believe that it worked."""
-    slack = await start(server, sink, replace(settings, sockets=1, ack_seconds=0.05))
+    slack = await connect(ack_seconds=0.05)
     ts = await with_button(slack)
     sink.gate.clear()
     sink.broken = 1
@@ -152,7 +128,7 @@ async def test_two_people_submit_the_same_form_at_once(slack: Running) -> None:
 
 
 async def test_buttons_and_forms_survive_a_restart(
-    slack: Running, settings: SlackSettings, server: SlackServer
+    slack: Running, server: SlackServer, connect: Connect
 ) -> None:
     """54, 60: everything that is needed travels in the button and in the form."""
     ts = await with_button(slack)
@@ -161,19 +137,18 @@ async def test_buttons_and_forms_survive_a_restart(
     [view] = await server.wait_for(lambda: server.views("ana"))
     await stop(slack)
 
-    sink = RecordingSink(server.touch)
-    again = await start(server, sink, replace(settings, sockets=1))
+    slack.sink.answer = lambda _: None
+    await connect()
     await server.user_submits(view, {"email": "ana@example.com"}, "ana")
     await server.user_presses(ts, "A person", "bob")
-    assert [type(event) for event in sink.events] == [FormSubmitted, ActionInvoked]
-    await stop(again)
+    assert [type(event) for event in slack.sink.events[1:]] == [FormSubmitted, ActionInvoked]
 
 
 async def test_a_form_that_is_saved_late_shows_that_it_is_saving(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings
+    server: SlackServer, sink: RecordingSink, connect: Connect
 ) -> None:
     """57: the modal changes to "Saving…" in time, and to the outcome when there is one."""
-    slack = await start(server, sink, replace(settings, sockets=1, ack_seconds=0.05))
+    slack = await connect(ack_seconds=0.05)
     ts = await with_button(slack)
     sink.answer = forms
     await server.user_presses(ts, "A person", "ana")
@@ -196,7 +171,6 @@ async def test_a_form_that_is_saved_late_shows_that_it_is_saving(
     await server.user_submits(view, {"email": "bob@example.com"}, "bob")
     await server.wait_for(lambda: server.views("bob") == [] or server.plain(view) == SAVED)
     assert len(sink.of(FormSubmitted)) == 2
-    await stop(slack)
 
 
 async def test_a_form_that_opens_too_late_is_told(slack: Running) -> None:

@@ -8,9 +8,6 @@ import pytest
 
 from adapters.port import (
     ActionInvoked,
-    Block,
-    Button,
-    Content,
     Form,
     FormErrors,
     FormInput,
@@ -22,30 +19,12 @@ from adapters.port import (
     MessageReceived,
     Post,
     ReactionChanged,
-    Span,
 )
 from tests.slack.delivery import Delivery
 from tests.slack.running import Running
+from tests.slack.scene import question, say, with_button
 
 FORM = Form("contact", "Contact", (FormInput("email", "E-mail", "email"),), context="d-1")
-
-
-def say(text: str, *buttons: Button) -> Content:
-    return Content((Block("para", ((Span(text),),)),), buttons)
-
-
-async def question(slack: Running, text: str = "hello") -> str:
-    return await slack.server.user_says("help", "ana", text)
-
-
-async def with_button(slack: Running, verb: str = "human", label: str = "A person") -> str:
-    """A bot message with one button, in the thread of a question; its ts."""
-    ts = await question(slack)
-    done = await slack.adapter.deliver(
-        Post(slack.place(ts), say("?", Button(verb, "c-1", label))), 0, f"k-{ts}"
-    )
-    assert done.ref is not None
-    return done.ref.id
 
 
 # --- acknowledging -----------------------------------------------------------------------------------------

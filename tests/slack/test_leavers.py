@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from adapters.port import MemberLeft
-from adapters.slack import SlackSettings
-from tests.slack.running import Running, start, stop
+from tests.slack.running import Running, stop
+from tests.slack.scene import Connect
 from tests.slack.server import SlackServer
 from tests.slack.sink import RecordingSink
 
@@ -67,19 +66,18 @@ async def test_a_demoted_admin_who_is_no_agent_has_left(slack: Running, flag: st
 
 
 async def test_who_is_taken_from_the_agents_user_group_has_left(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings
+    server: SlackServer, sink: RecordingSink, connect: Connect
 ) -> None:
     """From a group of ours; other groups are nobody's business."""
     bob = server.space.user("bob")
     server.add_usergroup("S0TEAM", ["bob", "dana"])
     server.add_usergroup("S0CHOIR", ["bob"])
-    slack = await start(server, sink, replace(settings, agents=frozenset({"S0TEAM"})))
+    await connect(agents=frozenset({"S0TEAM"}))
     await server.user_leaves_group("S0CHOIR", "bob")
     assert left(sink) == []
     await server.user_leaves_group("S0TEAM", "bob")
     await server.user_leaves_group("S0TEAM", "dana")  # a member of the staff channel is still an agent
     assert left(sink) == [bob]
-    await stop(slack)
 
 
 @pytest.mark.parametrize("fault", ["ratelimited", "500", "drop_before"])
@@ -112,7 +110,7 @@ async def test_what_could_not_be_recorded_comes_again(slack: Running, flag: str)
 
 
 async def test_who_left_while_nobody_listened_is_found_out(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings
+    server: SlackServer, sink: RecordingSink, connect: Connect
 ) -> None:
     """Whoever has an open ticket is looked up once at each connection."""
     names = ("deactivated", "outside", "inside", "admin")
@@ -122,50 +120,46 @@ async def test_who_left_while_nobody_listened_is_found_out(
     server.space.channel("desk").members |= {deactivated, inside}
     sink.assigned = [deactivated, outside, inside, admin, "U0UNKNOWN"]
 
-    slack = await start(server, sink, settings)
+    slack = await connect()
     await server.wait_for(lambda: len(left(sink)) == 3)
     await met(slack)
 
     assert left(sink) == [deactivated, outside, "U0UNKNOWN"]
     assert server.count("users.info") == 5
-    await stop(slack)
 
 
 @pytest.mark.parametrize("fault", ["500", "drop_before", "internal_error"])
 async def test_about_whom_slack_does_not_tell_is_left_alone(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings, fault: str
+    server: SlackServer, sink: RecordingSink, fault: str, connect: Connect
 ) -> None:
     gone = server.add_user("gone", deleted=True)
     sink.assigned = [server.space.user("dana"), gone]
     server.fail("users.info", fault)
-    slack = await start(server, sink, settings)
+    await connect()
     await server.wait_for(lambda: left(sink))
     assert left(sink) == [gone]
-    await stop(slack)
 
 
 async def test_a_bot_that_was_thrown_out_of_the_staff_channel_releases_nothing(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings
+    server: SlackServer, sink: RecordingSink, connect: Connect
 ) -> None:
     """It sees no members there; that does not make every agent a leaver."""
     server.space.channel("desk").members.discard(server.bot_user)
     sink.assigned = [server.space.user("dana"), server.space.user("bob")]
-    slack = await start(server, sink, settings)
+    slack = await connect()
     await met(slack)
     assert left(sink) == []
-    await stop(slack)
 
 
 async def test_slacks_patience_is_respected(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings
+    server: SlackServer, sink: RecordingSink, connect: Connect
 ) -> None:
     gone = server.add_user("gone", deleted=True)
     sink.assigned = [gone]
     server.fail("users.info", "ratelimited", seconds=0)
-    slack = await start(server, sink, settings)
+    await connect()
     await server.wait_for(lambda: left(sink))
     assert left(sink) == [gone]
-    await stop(slack)
 
 
 # --- everybody is known --------------------------------------------------------------------------------------
@@ -208,18 +202,17 @@ async def test_after_a_gap_everybody_is_read_anew(slack: Running) -> None:
 
 
 async def test_people_in_pages_and_none_at_all(
-    server: SlackServer, sink: RecordingSink, settings: SlackSettings
+    server: SlackServer, sink: RecordingSink, connect: Connect
 ) -> None:
     """Slack gives them in pages; where it refuses the list, each person is looked up when needed."""
     server.page_max = 2
-    slack = await start(server, sink, settings)
+    slack = await connect()
     await server.wait_for(lambda: server.count("users.list") == 3)
     await stop(slack)
     server.fail("users.list", "500")
-    again = await start(server, sink, settings)
+    await connect()
     await server.wait_for(lambda: server.count("users.list") == 4)
     await server.user_says("help", "ana", "hello")
     [event] = sink.events
     assert event.actor is not None
     assert event.actor.name == "ana"
-    await stop(again)

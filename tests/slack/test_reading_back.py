@@ -8,8 +8,6 @@ from dataclasses import replace
 import pytest
 
 from adapters.port import (
-    Block,
-    Content,
     Inbound,
     Mark,
     MessageDeleted,
@@ -18,15 +16,14 @@ from adapters.port import (
     MsgRef,
     Place,
     Post,
-    Span,
 )
 from adapters.slack import SlackSettings
 from tests.slack.running import Running, start, stop
+from tests.slack.scene import say
 from tests.slack.server import SlackServer
 from tests.slack.sink import RecordingSink
 
 DAY = 86400.0
-SAID = Content((Block("para", ((Span("a card"),),)),))
 
 
 async def cut(slack: Running) -> None:
@@ -234,7 +231,7 @@ async def test_the_threads_of_cards_are_not_read_through_the_staff_channel(slack
     """They have marks of their own while their tickets are open; a desk has thousands that are over."""
     server = slack.server
     first = await server.user_says("desk", "dana", "good morning")
-    card = await slack.adapter.deliver(Post(slack.place(channel="C0DESK"), SAID), 0, "card")
+    card = await slack.adapter.deliver(Post(slack.place(channel="C0DESK"), say("a card")), 0, "card")
     assert card.ref is not None
     await server.user_says("desk", "dana", "under a card", card.ref.id, silent=True)
     thread = await server.user_says("desk", "dana", "how is everybody?", silent=True)

@@ -12,9 +12,7 @@ from adapters.port import (
     Actor,
     AdapterError,
     Ambiguous,
-    Block,
     Button,
-    Content,
     Delete,
     Delivered,
     Edit,
@@ -29,18 +27,14 @@ from adapters.port import (
     React,
     Rejected,
     SetThread,
-    Span,
     TooLate,
     Unavailable,
 )
 from adapters.slack import SlackAdapter
 from adapters.slack_api import refusal, seconds_of
 from adapters.slack_sending import client_msg_id
+from tests.slack.scene import say
 from tests.slack.server import SlackServer
-
-
-def say(text: str, *buttons: Button, **more: str) -> Content:
-    return Content((Block("para", ((Span(text),),)),), buttons, **more)  # type: ignore[arg-type]
 
 
 def place(thread: str | None = None, channel: str = "C0HELP") -> Place:
