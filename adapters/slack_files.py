@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import re
@@ -38,6 +39,14 @@ UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|\u200b-\u200f\u202a-\u20
 def safe_name(name: str) -> str:
     """A file name that is only a name: no path, no control or direction characters."""
     return UNSAFE_IN_NAMES.sub("_", name).strip(" .")[:120] or "file"
+
+
+def marked_name(name: str, mark: str) -> str:
+    """The name under which a file is uploaded: people see its title, we find it again by what is added here. The
+    same mark gives the same name, and two pictures that are both called image.png get two."""
+    stem, dot, ending = safe_name(name).rpartition(".")
+    added = hashlib.sha256(mark.encode()).hexdigest()[:8]
+    return f"{stem}-{added}.{ending}" if dot and stem else f"{ending}-{added}"
 
 
 def trusted(url: str, api_base: str) -> bool:
@@ -119,11 +128,11 @@ class Files:
                 raise Rejected("the file's address leads away from Slack")
         raise Rejected("the file's address leads in circles")
 
-    async def upload(self, name: str, data: bytes, channel: str, thread: str | None) -> str | None:
+    async def upload(self, name: str, data: bytes, channel: str, thread: str | None, mark: str) -> str | None:
         """Upload and share; the id of the message that carries the file, None if Slack does not tell it. Ambiguous
         only once sharing may have happened."""
         ticket = await self._api.call(
-            "files.getUploadURLExternal", form=True, filename=safe_name(name), length=len(data)
+            "files.getUploadURLExternal", form=True, filename=marked_name(name, mark), length=len(data)
         )
         url = str(ticket["upload_url"])
         if not trusted(url, self._api_base):

@@ -22,6 +22,7 @@ from adapters.port import (
 )
 from adapters.slack_api import SlackApi, Vanished
 from adapters.slack_events import deletion, parse_message_event
+from adapters.slack_files import marked_name
 from adapters.slack_parse import Us, mentioned, order
 from adapters.slack_people import MESSAGE_MAX_AGE, People
 from adapters.slack_sending import mark_of, messages_of
@@ -243,7 +244,7 @@ class History:
                 if place.channel[:1] in {"U", "W"}:
                     place = replace(place, channel=await self._people.dm(place.channel))
                 texts = len(messages_of(op))
-                name = op.files[part - texts].name if part >= texts else None
+                name = marked_name(op.files[part - texts].name, mark_of(key, part)) if part >= texts else None
             case Private() if op.place.kind == "dm":
                 place, name = op.place, None
             case Private() if not op.hint:
@@ -284,11 +285,9 @@ class History:
         return found
 
     def _carries(self, message: Json, name: str) -> bool:
-        """Uploads cannot be marked; our own message with a file of that name, after the first try, is the one."""
+        """Uploads take no metadata; their names tell which they are."""
         ours = message.get("user") == self._us.user
-        return ours and any(
-            file.get("title") == name or file.get("name") == name for file in message.get("files") or ()
-        )
+        return ours and any(file.get("name") == name for file in message.get("files") or ())
 
 
 def _edited_at(message: Json) -> float:

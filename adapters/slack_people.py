@@ -141,6 +141,8 @@ class People:
             asked = self.now()
             page = await self._api.patiently("users.list", limit=PAGE, cursor=cursor)
             for user in page["members"]:
+                if user.get("deleted"):  # writes no more; takes nobody's place
+                    continue
                 self._fresh(str(user["id"])).put(asked, _kept(user))
             cursor = (page.get("response_metadata") or {}).get("next_cursor")
             if not cursor:

@@ -220,7 +220,7 @@ class Sending:
         try:
             data = await self.files.read(file, self.file_bytes_max)
             channel = await self._channel(place)
-            ts = await self.files.upload(file.name, data, channel, place.thread)
+            ts = await self.files.upload(file.name, data, channel, place.thread, mark_of(key, part))
         except (Unavailable, RateLimited, Ambiguous):
             raise
         except AdapterError as error:

@@ -182,7 +182,7 @@ class SlackDriver(StagedDriver):
         signed = SIGNED.match(text) if bot else None
         if signed:
             name, text = signed[1], signed[2]
-        files = " ".join(f"[file {f['name']}]" for f in message.get("files") or [])
+        files = " ".join(f"[file {f['title']}]" for f in message.get("files") or [])
         thread = message.get("thread_ts") if message.get("thread_ts") != message["ts"] else None
         snapshot = copy.deepcopy({**message, "_channel": channel})
         return Seen(

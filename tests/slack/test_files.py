@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -166,7 +167,7 @@ async def test_a_file_is_relayed_with_the_words(adapter: SlackAdapter, server: S
         await adapter.deliver(op, part, "k")
     [_, words, upload] = server.messages("desk", card)
     assert server.plain(words) == "see"
-    assert [f["name"] for f in upload["files"]] == ["a.png"]
+    assert [f["title"] for f in upload["files"]] == ["a.png"]
     assert server.space.contents[upload["files"][0]["id"]] == PNG
 
 
@@ -199,19 +200,37 @@ async def test_no_link_into_the_staff_channel_for_customers(
     assert "archives" not in server.messages("help", ts)[-1]["text"]
 
 
-async def test_an_upload_that_broke_off_is_found_by_name(adapter: SlackAdapter, server: SlackServer) -> None:
+@pytest.mark.parametrize("name", ["a.png", "../Bild: 1?.png", "README", ".env", "x" * 300 + ".png"])
+async def test_an_upload_that_broke_off_is_found_by_its_name(
+    adapter: SlackAdapter, server: SlackServer, name: str
+) -> None:
     """34 for files: sharing is the step that may have happened."""
-    file = await shared(server, "a.png", PNG, "image/png")
+    file = replace(await shared(server, "a.png", PNG, "image/png"), name=name)
     op = Post(DESK, Content(), files=(file,))
     began = time.time()
     server.fail("files.completeUploadExternal", "drop_after")
     with pytest.raises(Ambiguous):
         await adapter.deliver(op, 0, "k")
+    found = await adapter.reconcile(op, 0, "k", began)
+    [upload] = server.messages("desk")
+    assert isinstance(found, Delivered)
+    assert found.ref is not None
+    assert found.ref.id == upload["ts"]
+    assert upload["files"][0]["title"] == safe_name(name)
+    assert await adapter.reconcile(op, 0, "another", began) == "absent"
+
+
+async def test_two_pictures_of_the_same_name_are_two(adapter: SlackAdapter, server: SlackServer) -> None:
+    """Slack calls every pasted picture image.png: that one of them arrived says nothing of the other."""
+    one, two = [await shared(server, "image.png", PNG + n, "image/png") for n in (b"1", b"2")]
+    op = Post(DESK, Content(), files=(one, two))
+    began = time.time()
+    await adapter.deliver(op, 0, "k")
+    server.fail("files.completeUploadExternal", "drop_before")
+    with pytest.raises(Ambiguous):
+        await adapter.deliver(op, 1, "k")
+    assert await adapter.reconcile(op, 1, "k", began) == "absent"
     assert isinstance(await adapter.reconcile(op, 0, "k", began), Delivered)
-    assert (
-        await adapter.reconcile(Post(DESK, Content(), files=(FileRef("F", "b.png"),)), 0, "k", began)
-        == "absent"
-    )
 
 
 @pytest.mark.parametrize("late", [0, 3])
@@ -227,7 +246,7 @@ async def test_a_relayed_file_can_be_taken_back(
         assert done.ref is not None
         [where] = [c for c in server.space.channels.values() if done.ref.id in c.messages]
         assert (done.ref.place.channel, done.ref.place.tenant) == (where.id, "T0LOCAL")
-        assert [f["name"] for f in where.messages[done.ref.id]["files"]] == ["a.png"]
+        assert [f["title"] for f in where.messages[done.ref.id]["files"]] == ["a.png"]
 
         await adapter.deliver(Delete(done.ref), 0, "gone")
         assert done.ref.id not in where.messages

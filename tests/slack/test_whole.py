@@ -44,7 +44,7 @@ def answers(driver: SlackDriver, channel: str, thread: str) -> list[str]:
 
 
 def files(driver: SlackDriver, channel: str) -> list[str]:
-    return [f["name"] for m in driver.server.messages(channel) for f in m.get("files") or ()]
+    return [f["title"] for m in driver.server.messages(channel) for f in m.get("files") or ()]
 
 
 async def seen_card(driver: SlackDriver, ticket: str = "T-1") -> Seen:
