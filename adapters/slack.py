@@ -217,7 +217,7 @@ class SlackAdapter:
         )
 
     def _socket_connected(self, workspace: _Workspace, socket: ManagedSocketClient, planned: bool) -> None:  # noqa: FBT001
-        """A planned change or a further socket, while another one listens, leaves no gap; anything else may have."""
+        """A planned change while another socket listens leaves no gap; anything else may have."""
         others = any(other.alive for other in self._sockets if other is not socket)
         if not (others and planned):
             self._listen_anew(workspace)

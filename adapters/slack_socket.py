@@ -65,7 +65,7 @@ class ManagedSocketClient(SocketModeClient):
         self._on_fatal, self._on_connected = on_fatal, on_connected
         self._running: set[asyncio.Task[None]] = set()
         self._replaced: set[asyncio.Future[None]] = set()
-        self._planned = True  # as the first connection is
+        self._planned = False
         self._reviving: asyncio.Task[None] | None = None
         self.socket_mode_request_listeners.append(self._dispatch)
 

@@ -141,14 +141,6 @@ async def test_a_planned_refresh_needs_no_catching_up(two: Running) -> None:
     assert two.sink.caught_up == before
 
 
-async def test_a_second_socket_is_no_gap(two: Running) -> None:
-    """The first one listens already; the channels are read back once at the start, not twice."""
-    await two.until(lambda: all(socket.alive for socket in two.adapter._sockets))
-    await two.server.user_says("help", "ana", "hello")
-    await two.server.settled()
-    assert two.sink.caught_up == 1
-
-
 async def test_socket_mode_switched_off_is_fatal(two: Running) -> None:
     """link_disabled: somebody switched Socket Mode off; reconnecting cannot help."""
     await two.server.sockets.disconnect("link_disabled", cut=False)
