@@ -1,14 +1,14 @@
 """A light head: which topic do questions like this one belong to? Logistic regression on the frozen vectors.
 
-It learns from the topics' own example questions, beside character n-grams (which forgive misspelling), with one more
-class, "none of these", learned from ordinary chat. Out-of-fold scores come with it: what it says about questions
+It learns from the topics' own example questions, titles and texts, beside character n-grams (which forgive misspelling),
+with one more class, "none of these", learned from ordinary chat. Out-of-fold scores come with it: what it says about questions
 that it has not seen. Stored as plain arrays; nothing here is ever unpickled.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,14 +66,19 @@ class Head:
 
 
 def features(vectors: Vectors, texts: Sequence[str], idf: Matrix, projection: Matrix) -> Matrix:
-    latent = np.zeros((len(texts), LATENT), dtype=np.float32)
-    for row, text in enumerate(texts):
-        counts = ngrams(text)
+    return _features(vectors, [ngrams(text) for text in texts], idf, projection)
+
+
+def _features(
+    vectors: Vectors, counted: Sequence[Mapping[int, int]], idf: Matrix, projection: Matrix
+) -> Matrix:
+    latent = np.zeros((len(counted), LATENT), dtype=np.float32)
+    for row, counts in enumerate(counted):
         if counts:
             at = np.fromiter(counts, dtype=np.int64)
             weight = (1.0 + np.log(np.fromiter(counts.values(), dtype=np.float32))) * idf[at]
             latent[row] = (weight / np.linalg.norm(weight)) @ projection[at]
-    one = np.ones((len(texts), 1), dtype=np.float32)
+    one = np.ones((len(counted), 1), dtype=np.float32)
     return np.hstack([np.asarray(vectors, dtype=np.float32), NGRAM_WEIGHT * latent, one])
 
 
@@ -82,51 +87,64 @@ def log_softmax(scores: Matrix) -> Matrix:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), dtype=np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What a head learns from: texts with their vectors, the topic of each, and how much each counts."""
+
+    vectors: Vectors
+    texts: Sequence[str]
+    topics: Sequence[int]
+    weights: Sequence[float]
+
+
 def fit(
-    vectors: Vectors,
-    texts: Sequence[str],
-    topics: Sequence[int],
+    examples: Examples,
     background: Vectors,
     background_texts: Sequence[str],
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Head, Matrix]:
-    """A head for the topics, and out-of-fold log-probabilities for every example, the background's last."""
-    classes, labels = np.unique(np.asarray(topics, dtype=np.int32), return_inverse=True)
-    every = [*texts, *background_texts]
+    """A head for the topics, and out-of-fold log-probabilities for every example, the background's last.
+
+    Examples with the same first line share a fold: what begins with a question must not give that question away.
+    """
+    classes, labels = np.unique(np.asarray(examples.topics, dtype=np.int32), return_inverse=True)
+    every = [*examples.texts, *background_texts]
     chat = np.full(len(background_texts), len(classes))
     targets: Labels = np.concatenate([labels, chat]).astype(np.int32)
-    idf, projection = _latent(every)
-    inputs = features(np.vstack([vectors, background]), every, idf, projection)
-    fold = np.array([zlib.crc32(text.encode()) % FOLDS for text in every])
+    weight = np.concatenate([examples.weights, np.ones(len(chat))]).astype(np.float32)
+    counted = [ngrams(text) for text in every]
+    idf, projection = _latent(counted)
+    inputs = _features(np.vstack([examples.vectors, background]), counted, idf, projection)
+    fold = np.array([zlib.crc32(text.split("\n", 1)[0].encode()) % FOLDS for text in every])
     unseen = np.zeros((len(every), len(classes) + 1), dtype=np.float32)
     starts = []
     for number in range(FOLDS):
         inside = fold != number
-        weights = _train(inputs[inside], targets[inside], len(classes) + 1, None)
+        weights = _train(inputs[inside], targets[inside], weight[inside], len(classes) + 1, None)
         unseen[~inside] = log_softmax(inputs[~inside] @ weights)
         starts.append(weights)
         if progress:
             progress(number + 1, FOLDS + 1)
-    weights = _train(inputs, targets, len(classes) + 1, np.mean(starts, axis=0))
+    weights = _train(inputs, targets, weight, len(classes) + 1, np.mean(starts, axis=0))
     if progress:
         progress(FOLDS + 1, FOLDS + 1)
     return Head(classes.astype(np.int32), weights, idf, projection), unseen
 
 
-def _latent(texts: Sequence[str]) -> tuple[Matrix, Matrix]:
+def _latent(counted: Sequence[Mapping[int, int]]) -> tuple[Matrix, Matrix]:
     """Inverse document frequencies of n-grams, and the projection to their main directions (randomised SVD)."""
     from scipy.sparse import csr_matrix, diags  # type: ignore[import-untyped]
 
     rows, columns, values = [], [], []
-    for row, text in enumerate(texts):
-        for bucket, count in ngrams(text).items():
+    for row, counts in enumerate(counted):
+        for bucket, count in counts.items():
             rows.append(row)
             columns.append(bucket)
             values.append(1.0 + np.log(count))
-    counts = csr_matrix((np.array(values, dtype=np.float32), (rows, columns)), shape=(len(texts), BUCKETS))
+    table = csr_matrix((np.array(values, dtype=np.float32), (rows, columns)), shape=(len(counted), BUCKETS))
     frequency = np.bincount(columns, minlength=BUCKETS)
-    idf = np.asarray(np.log((1 + len(texts)) / (1 + frequency)) + 1.0, dtype=np.float32)
-    weighted: Any = counts @ diags(idf)
+    idf = np.asarray(np.log((1 + len(counted)) / (1 + frequency)) + 1.0, dtype=np.float32)
+    weighted: Any = table @ diags(idf)
     norms = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1))).ravel()
     weighted = diags((1.0 / np.maximum(norms, 1e-9)).astype(np.float32)) @ weighted
     basis = np.random.default_rng(0).standard_normal((BUCKETS, LATENT)).astype(np.float32)
@@ -135,7 +153,7 @@ def _latent(texts: Sequence[str]) -> tuple[Matrix, Matrix]:
     return idf, np.asarray(basis, dtype=np.float32)
 
 
-def _train(inputs: Matrix, labels: Labels, count: int, start: Matrix | None) -> Matrix:
+def _train(inputs: Matrix, labels: Labels, weight: Matrix, count: int, start: Matrix | None) -> Matrix:
     """Multinomial logistic regression by L-BFGS; the bias is the last input and is regularised like the rest."""
     from scipy.optimize import minimize  # type: ignore[import-untyped]
 
@@ -146,10 +164,12 @@ def _train(inputs: Matrix, labels: Labels, count: int, start: Matrix | None) -> 
         weights = flat.reshape(shape).astype(np.float32)
         logs = log_softmax(inputs @ weights)
         value = float(
-            -STRENGTH * logs[own, labels].sum(dtype=np.float64) + 0.5 * (weights**2).sum(dtype=np.float64)
+            -STRENGTH * (weight * logs[own, labels]).sum(dtype=np.float64)
+            + 0.5 * (weights**2).sum(dtype=np.float64)
         )
         errors = np.exp(logs)
         errors[own, labels] -= 1.0
+        errors *= weight[:, None]
         gradient = STRENGTH * (inputs.T @ errors) + weights
         return value, gradient.ravel().astype(np.float64)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import numpy as np
 from knowledge import head as heads
 from knowledge.confidence import Calibration, calibrate
 from knowledge.engine import Vectors
-from knowledge.head import Head, Matrix
+from knowledge.head import Examples, Head, Matrix
 from knowledge.rehearsal import RELATED, Stage, bare_texts, rehearse, rehearse_labelled, script
 
 Progress = Callable[[str, int, int], None]
@@ -51,28 +52,37 @@ def _head(
     stage: Stage, background: Sequence[str], chat: Vectors, report: Callable[[int, int], None] | None
 ) -> tuple[Head | None, dict[str, Matrix], dict[str, Matrix]]:
     """The head, and its out-of-fold rows for the examples and for the chat, by text. Once there is one, it knows every
-    topic that has a question: one that it did not know would lose to all others, even for its own words."""
-    taught = {
-        number: len(topic.questions)
-        for number, topic in enumerate(stage.topics)
-        if topic.kind != "document" and topic.questions
-    }
-    rich = sum(questions >= QUESTIONS_FOR_HEAD for questions in taught.values())
+    topic and document: one that it did not know would lose to all others, even for its own words."""
+    rich = sum(
+        len(topic.questions) >= QUESTIONS_FOR_HEAD for topic in stage.topics if topic.kind != "document"
+    )
     if rich < max(2, HEAD_SHARE * len(stage.topics)):
         return None, {}, {}
-    rows, topics = [], []
-    for at, key in enumerate(stage.keys):
-        topic = stage.passages[key.passage].topic
-        if topic in taught and key.field in ("question", "title"):
-            rows.append(at)
-            topics.append(topic)
-    texts = [stage.keys[at].text for at in rows]
-    vectors = np.asarray(stage.vectors[rows], dtype=np.float32)
+    learned = examples(stage)
     far = np.flatnonzero((chat @ stage.vectors.T).max(axis=1) < RELATED).tolist()
     chat_texts = [background[at] for at in far]
-    head, unseen = heads.fit(vectors, texts, topics, chat[far], chat_texts, report)
+    head, unseen = heads.fit(learned, chat[far], chat_texts, report)
     return (
         head,
-        dict(zip(texts, unseen, strict=False)),
-        dict(zip(chat_texts, unseen[len(texts) :], strict=True)),
+        dict(zip(learned.texts, unseen, strict=False)),
+        dict(zip(chat_texts, unseen[len(learned.texts) :], strict=True)),
     )
+
+
+def examples(stage: Stage) -> Examples:
+    """What the head learns from: the questions, and beside them the headings and the texts, which for a document are
+    all there is. However long a document is, its headings together count no more than a few questions, and so do its
+    texts: else it would draw everything to itself."""
+    found: dict[
+        tuple[int, str], tuple[int, str]
+    ] = {}  # a document's question stands once for each of its passages
+    for at, key in enumerate(stage.keys):
+        found.setdefault((stage.passages[key.passage].topic, key.text), (at, key.field))
+    many = Counter((topic, field) for (topic, _), (_, field) in found.items())
+    weights = [
+        1.0 if field == "question" else min(1.0, QUESTIONS_FOR_HEAD / many[topic, field])
+        for (topic, _), (_, field) in found.items()
+    ]
+    rows = [at for at, _ in found.values()]
+    vectors = np.asarray(stage.vectors[rows], dtype=np.float32)
+    return Examples(vectors, [text for _, text in found], [topic for topic, _ in found], weights)

@@ -30,7 +30,7 @@ def explain(
         f"{_percent(top.evidence['covered'])} of what the question's telling words weigh stands in it."
     )
     if top.evidence["head"] > 0:
-        said.append(f"Its example questions make it {_head(top.evidence['head'])}.")
+        said.append(f"Its questions, title and text make it {_head(top.evidence['head'])}.")
     rival = next((hit for hit in hits[1:] if hit.topic != top.topic), None)
     if rival:
         gap = top.score - rival.score

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from knowledge import models, reader
+from knowledge.cutting import cut
+from knowledge.lexicon import Lexicon
 from knowledge.library import Library
+from knowledge.rehearsal import Stage, texts_of
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Open = Callable[..., Library]
@@ -50,3 +55,30 @@ def open_library(
     yield library
     for one in opened:
         one.close()
+
+
+@pytest.fixture
+def stage_of(
+    write: Write, tmp_path: Path, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Mapping[str, str | bytes]], Stage]:
+    """A snapshot before it is written, from files; its vectors are nothing but zeros."""
+    monkeypatch.setenv("FIRSTLINE_MODELS", str(Path(pytestconfig.cache.mkdir("knowledge")) / "models"))  # type: ignore[union-attr]
+
+    def stage(named: Mapping[str, str | bytes]) -> Stage:
+        engine = models.load("", models.identify("")[1], tmp_path, threads=1, workers=1)
+        topics, complaints = reader.read([write(named)], max_file_bytes=1_000_000)
+        assert not complaints
+        passages, keys = cut(topics, engine.offsets, limit=engine.limit)
+        engine.close()
+        of_passage = np.array([key.passage for key in keys], dtype=np.int32)
+        return Stage(
+            topics,
+            passages,
+            keys,
+            np.zeros((len(keys), engine.dimension), dtype=np.float32),
+            np.array([one.topic for one in passages], dtype=np.int32),
+            np.flatnonzero(np.diff(of_passage, prepend=-1)).astype(np.int32),
+            Lexicon.of([texts_of(topics[one.topic], one) for one in passages])[0],
+        )
+
+    return stage

@@ -1,0 +1,122 @@
+"""What a build learns from: every topic and document, in fair shares, and never a question that it is to be asked."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from knowledge import head as heads
+from knowledge.head import Examples
+from knowledge.learning import QUESTIONS_FOR_HEAD, examples
+from knowledge.library import Library
+from knowledge.rehearsal import Stage
+
+ASKED = {
+    "invoice": [
+        "Where is my invoice?",
+        "I need a receipt",
+        "How do I download the bill?",
+        "Send me last month's invoice",
+    ],
+    "refund": [
+        "How do I get my money back?",
+        "I want a refund",
+        "Can you return my payment?",
+        "Reimburse me please",
+    ],
+    "password": [
+        "How do I reset my password?",
+        "I forgot my password",
+        "The login does not take my password",
+        "New password please",
+    ],
+    "cancel": [
+        "How do I cancel?",
+        "End my subscription",
+        "I want to stop paying",
+        "Close my plan at the end of the month",
+    ],
+}
+FILES = {
+    f"{topic}.md": f"---\n{json.dumps({'id': topic, 'questions': asked})}\n---\nThe approved text about {topic}.\n"
+    for topic, asked in ASKED.items()
+}
+DOCUMENT = (
+    "# Printing labels\nLabels come out of the label printer.\n\n"
+    "## Paper jam\nOpen the flap on the left and pull the roll out towards you.\n\n"
+    "## Faint print\nClean the thermal head with alcohol.\n"
+)
+
+
+async def asked(library: Library, files, write, question: str) -> list[tuple[str, float]]:
+    await library.activate((await library.build([write(files)])).info.id)
+    found = await library.search(question)
+    return [(hit.topic, hit.evidence["head"]) for hit in found.hits]
+
+
+async def test_a_document_beside_topics_with_many_questions_is_found_by_what_it_says(write, open_library):
+    files = {**FILES, "labels.md": DOCUMENT}
+    for question, passage in (
+        ("The print is faint, what should I clean?", "Faint print"),
+        ("How do I get the stuck roll out?", "Paper jam"),
+    ):
+        hits = await asked(open_library(), files, write, question)
+
+        assert hits[0][0] == "labels", passage
+        assert hits[0][1] > 0.5
+
+
+async def test_questions_of_topics_still_find_their_topic_beside_a_long_document(write, open_library):
+    sections = "\n\n".join(
+        f"## Part {number} of the label printer\nPart {number} is oiled once a year with {number} drops."
+        for number in range(60)
+    )
+    library = open_library()
+    await library.activate(
+        (await library.build([write({**FILES, "labels.md": f"# Label printer\n\n{sections}\n"})])).info.id
+    )
+
+    for topic, question in (
+        ("refund", "can I have my money returned"),
+        ("cancel", "please end my plan"),
+        ("invoice", "send the bill again"),
+    ):
+        assert (await library.search(question)).hits[0].topic == topic
+
+
+def test_however_long_a_document_is_it_counts_no_more_than_a_few_questions(stage_of):
+    sections = "\n\n".join(f"## Part {number}\nText number {number}." for number in range(50))
+    stage: Stage = stage_of({**FILES, "long.md": f"# Long\n\n{sections}\n"})
+
+    learned = examples(stage)
+
+    for number, topic in enumerate(stage.topics):
+        weight = sum(one for one, of in zip(learned.weights, learned.topics, strict=True) if of == number)
+        assert weight <= len(topic.questions) + 2 * QUESTIONS_FOR_HEAD + 1e-6, topic.id
+        assert weight > 0, "every topic is known"
+
+
+def test_an_example_is_learned_once_though_it_leads_to_several_passages(stage_of):
+    text = (
+        "---\nid: guide\nkind: document\nquestions: [How do I begin?]\n---\n# One\nFirst.\n\n# Two\nSecond.\n"
+    )
+    learned = examples(stage_of({**FILES, "guide.md": text}))
+
+    assert list(learned.texts).count("How do I begin?") == 1
+
+
+def test_a_text_that_begins_with_a_question_is_not_known_when_that_question_is_rehearsed():
+    """Two topics whose questions mean nothing, so that only the text behind a question could give its topic away."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((40, 384)).astype(np.float32)
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    questions = [f"qz{number}x" for number in range(40)]
+    topics = [number % 2 for number in range(40)]
+    texts = [*questions, *(f"{question}\nanswer" for question in questions)]
+    learned = Examples(np.vstack([noise, noise]), texts, topics * 2, [1.0] * 80)
+
+    _, unseen = heads.fit(learned, np.zeros((0, 384), dtype=np.float32), [])
+
+    right = unseen[:40, :2].argmax(axis=1) == np.array(topics)
+    assert right.mean() < 0.75  # with its text in another fold it would be 1
