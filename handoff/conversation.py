@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 
 from adapters.port import MessageReceived
-from handoff import answering, collect, escalation, listening, reasons
+from handoff import answering, collect, escalation, reasons
 from handoff.facts import Incident, Line, Shadow
 from handoff.model import Decision, Effect, Fired, Keep, Mark, Phase, Say
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, TriggerRule, stricter_level, stricter_mode
@@ -65,7 +65,7 @@ def bot_turn(t: Turn, event: MessageReceived, text: str) -> Decision:
 def _respond(t: Turn, event: MessageReceived, text: str, mode: str) -> Decision:
     if t.case.phase == Phase.COLLECTING:
         return _while_collecting(t, event, text, mode)
-    small = _small_talk(t, event, text)
+    small = _small_talk(t, event)
     if small is not None:
         return small
     if t.known.search_failed:
@@ -147,15 +147,14 @@ def _while_collecting(t: Turn, event: MessageReceived, text: str, mode: str) -> 
     return collect.proceed(t, "a new question was answered; back to the form", again=True)
 
 
-def _small_talk(t: Turn, event: MessageReceived, text: str) -> Decision | None:
-    said = listening.plain(text)
-    if said in listening.HELLO:
+def _small_talk(t: Turn, event: MessageReceived) -> Decision | None:
+    if t.small_talk == "hello":
         greeting = t.policy.channel(t.case.place).greeting
         key = "customer.greeting" if greeting else "customer.hello"
         values = {"greeting": greeting} if greeting else {"name": t.policy.name}
         t.say(Line(key, values, buttons=(("person", t.case.id),), opening=t.opening()))
         return t.done("answer", "a greeting")
-    if said in listening.THANKS:
+    if t.small_talk == "thanks":
         if t.case.tried and not t.case.tried[-1].outcome:
             last = t.case.tried[-1].receipt
             t.change(tried=escalation.tried_with(t.case.tried, last, "helpful"), bot_turns=0)

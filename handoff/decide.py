@@ -150,11 +150,8 @@ def _note(t: Turn, text: str) -> None:
     spoken = next((f.language for f in t.known.found if f.language), "")
     spoken = spoken or case.language or t.policy.channel(case.place).language
     questions = case.questions
-    if (
-        text
-        and case.phase != Phase.COLLECTING
-        and listening.plain(text) not in listening.SMALL_TALK
-    ):
+    t.small_talk = listening.small_talk(text)
+    if text and case.phase != Phase.COLLECTING and not t.small_talk:
         questions = (*questions[-QUESTIONS_KEPT + 1 :], text)
     found = t.known.found[0] if t.known.found else None
     near, category = case.nearest, case.category
@@ -175,7 +172,9 @@ def _bystander(t: Turn, event: MessageReceived) -> Decision:
         return relay.customer_wrote(t, event, _remember(t, event, "other"))
     if event.mentions_bot and t.case.phase not in (Phase.HUMAN, Phase.MUTED):
         lines = _remember(t, event, "other")
-        return talk.bot_turn(t, event, "\n".join(line.text for line in lines).strip())
+        text = "\n".join(line.text for line in lines).strip()
+        t.small_talk = listening.small_talk(text)
+        return talk.bot_turn(t, event, text)
     return t.ignore("a third person wrote; the bot waits to be mentioned")
 
 

@@ -17,6 +17,7 @@ from adapters.port import (
 from handoff import collect
 from handoff.model import Case, Phase, TicketState
 from handoff.policy import Policy, is_staff, same_person
+from handoff.summary import gist, politeness
 
 QUESTION_CHARACTERS = 1500
 FOLLOW_UP_CHARACTERS, FOLLOW_UP_WORDS = 80, 4
@@ -42,7 +43,12 @@ THANKS = frozenset((
 ))  # fmt: skip
 
 
-SMALL_TALK = HELLO | THANKS
+def small_talk(text: str) -> str:
+    """`hello` or `thanks` where a message is nothing but that, else ""."""
+    said = plain(text)
+    if said in HELLO:
+        return "hello"
+    return "thanks" if said in THANKS else politeness(text)
 
 
 def plain(text: str) -> str:
@@ -120,9 +126,8 @@ def asks(text: str) -> bool:
 def wants_signals(case: Case, event: Inbound, policy: Policy, now: float) -> str:  # noqa: ARG001  one shape for all
     """The customer's words to run the triggers on, or ""."""
     if isinstance(event, MessageReceived):
-        if here(case, event) and same_person(event.actor, case.customer):
-            return _with_title(event)[:QUESTION_CHARACTERS]
-        return ""
+        theirs = here(case, event) and same_person(event.actor, case.customer)
+        return _with_title(event)[:QUESTION_CHARACTERS] if theirs and not small_talk(event.text) else ""
     if isinstance(event, MessageAction):
         return event.target_text[:QUESTION_CHARACTERS]
     if isinstance(event, CommandInvoked) and event.name == "ask":
@@ -150,8 +155,7 @@ def _question(case: Case, event: MessageReceived, now: float) -> str:
     closed = case.ticket is not None and case.ticket.state == TicketState.CLOSED  # then it is a new question
     if not speaks or (case.phase == Phase.HUMAN and not closed) or now < case.muted_until:
         return ""
-    said = plain(event.text)
-    if said in HELLO or said in THANKS:
+    if small_talk(event.text):
         return ""
     if case.phase == Phase.COLLECTING:
         return event.text if event.text.rstrip().endswith("?") and not collect.word(event.text) else ""
@@ -169,12 +173,10 @@ def _leans_on_the_last(text: str) -> bool:
 
 
 def _with_title(event: MessageReceived) -> str:
-    """A forum post's title is part of what was asked."""
-    return (
-        f"{event.title}\n{event.text}".strip()
-        if event.title and event.title not in event.text
-        else event.text
-    )
+    """What was asked, without greeting and farewell: "hope you are well" is no cry for help, and no question. A forum
+    post's title is part of it."""
+    said = gist(event.text)
+    return f"{event.title}\n{said}".strip() if event.title and event.title not in event.text else said
 
 
 def _asked_by_button(case: Case, event: ActionInvoked) -> str:

@@ -88,7 +88,7 @@ def propose(t: Turn, answer: str) -> None:
 
 def after_solved(t: Turn, event: MessageReceived, lines: tuple[Said, ...]) -> Decision:
     """The customer writes again: thanks stay thanks, anything else reopens."""
-    if listening.plain(event.text) in listening.THANKS and not event.files:
+    if listening.small_talk(event.text) == "thanks" and not event.files:
         for line in lines:
             escalation.copy(t, line, event.unsupported)
         t.add(Mark(event.ref, "+1"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from handoff.model import Case, Said
 
@@ -59,12 +60,13 @@ _THANKS = (
     r"(?:vielen|herzlichen|besten|lieben)\s+dank|merci)(?:\s+(?:so\s+much|very\s+much|a\s+lot|again|all|"
     r"(?:schon\s+(?:mal\s+)?)?im\s+voraus|in\s+advance|for\s+(?:your|the)\s+\w{1,20}|für\s+(?:eure|ihre|die|deine)\s+\w{1,20}))?"
 )
-_WISHES = (
-    r"(?:(?:best|kind|warm|many)\s+(?:regards|wishes)|regards|best|sincerely|yours|lg|vg|mfg|"
-    r"(?:viele|liebe|beste|sch(?:ö|oe)ne|herzliche)\s+gr(?:ü|ue)(?:ß|ss)e|mit\s+freundlichen\s+gr(?:ü|ue)(?:ß|ss)en|gr(?:ü|ue)(?:ß|ss)e)"
+_WARM = (
+    r"(?:(?:best|kind|warm|many)\s+(?:regards|wishes)|(?:viele|liebe|beste|sch(?:ö|oe)ne|herzliche)\s+gr(?:ü|ue)(?:ß|ss)e|"
+    r"mit\s+freundlichen\s+gr(?:ü|ue)(?:ß|ss)en)"
 )
+_WISHES = rf"(?:{_WARM}|regards|best|sincerely|yours|lg|vg|mfg|gr(?:ü|ue)(?:ß|ss)e)"
 _FAREWELL = re.compile(
-    rf"(?<!\bno)(?<!\bnein)(?:(?:^|[\s,.!?;:–—-]{{1,9}})(?<![\w']){_THANKS}[\s,.!:)🙏🙂-]{{0,9}}|(?:^|[,.!?\n]\s{{0,9}}){_WISHES}"
+    rf"(?<!\bno)(?<!\bnein)(?:(?:^|[\s,.!?;:–—-]{{1,9}})(?<![\w']){_THANKS}[\s,.!:)🙏🙂-]{{0,9}}|(?:(?:^|[,.!?\n]\s{{0,9}}){_WISHES}|\s(?:and|und)\s{{1,9}}{_WARM})"
     r"(?:\s{0,9}[,.!\n]\s{0,9}[\w.-]{1,30}(?:\s[\w.-]{1,30})?)?[\s,.!]{0,9})$",
     re.IGNORECASE,
 )
@@ -88,6 +90,7 @@ _TELLTALE = (
     "mfg",
 )
 FAREWELL_CHARACTERS = 160  # a farewell stands in the last words
+POLITE_CHARACTERS = 200  # longer ones say something
 POLITE_AT_MOST = 4  # greetings and closings of one message
 
 
@@ -105,6 +108,28 @@ def gist(text: str) -> str:
     return _content(text) or text.strip()
 
 
+def politeness(text: str) -> Literal["", "hello", "thanks"]:
+    """What a message is that says nothing else: a greeting, or thanks and farewell."""
+    if len(text) > POLITE_CHARACTERS:
+        return ""
+    greeting = _OPENING.match(text) is not None
+    if not greeting and not _tells(text):
+        return ""
+    if not any(c.isalnum() for c in text) or _content(text):
+        return ""
+    return (
+        "hello"
+        if greeting and not any(word in text.lower() for word in ("than", "thx", "dank"))
+        else "thanks"
+    )
+
+
+def _tells(text: str) -> bool:
+    """Whether there can be a farewell in it; quick."""
+    lowered = text.lower()
+    return any(word in lowered for word in _TELLTALE)
+
+
 def _content(text: str) -> str:
     """What is left without politeness; nothing for a mere "Hello!"."""
     whole = text.strip()
@@ -113,8 +138,7 @@ def _content(text: str) -> str:
         opening = _OPENING.match(left)
         shorter = left[opening.end() :].rstrip() if opening else left
         body, end = shorter[:-FAREWELL_CHARACTERS], shorter[-FAREWELL_CHARACTERS:]
-        lowered = end.lower()
-        if any(word in lowered for word in _TELLTALE):
+        if _tells(end):
             shorter = (body + _FAREWELL.sub(_closing, end, count=1)).strip()
         if shorter == left:
             break

@@ -41,7 +41,7 @@ SILENT = frozenset({Phase.DESK, Phase.HUMAN, Phase.MUTED})  # the bot says nothi
 class Turn:
     """What rules work on. Created per event by `decide`, and never kept."""
 
-    __slots__ = ("before", "case", "effects", "event", "known", "now", "policy", "trace")
+    __slots__ = ("before", "case", "effects", "event", "known", "now", "policy", "small_talk", "trace")
 
     def __init__(self, case: Case, event: Inbound, known: Known, now: float, policy: Policy) -> None:
         self.case = self.before = case
@@ -51,6 +51,7 @@ class Turn:
         self.policy = policy
         self.effects: list[Effect] = []
         self.trace: list[tuple[str, str]] = []
+        self.small_talk = ""  # the message is nothing but "hello" or "thanks"
 
     # --- reading ---
 

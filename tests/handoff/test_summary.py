@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.model import Said
+from handoff.decide import wants_search, wants_signals
+from handoff.listening import small_talk
+from handoff.model import Said, TicketState
 from handoff.summary import gist, summarise
-from tests.handoff.scene import Scene
+from tests.handoff.scene import ANA, KIM, POLICY, Scene
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,39 @@ def test_a_greeting_is_no_subject(text: str, left: str) -> None:
 )  # fmt: skip
 def test_what_only_looks_like_one_stays(text: str) -> None:
     assert gist(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Hi there, hope you are well!", "hello"), ("hey how are you?", "hello"), ("Guten Morgen zusammen!", "hello"),
+        ("Hallo, kurze Frage", "hello"), ("Thank you so much for your help! Best, Ana", "thanks"),
+        ("Vielen Dank und viele Grüße, Anna", "thanks"), ("hello!!", "hello"), ("solved", "thanks"),
+        ("👎", ""), ("", ""), ("thanks for nothing", ""), ("no thanks", ""), ("hi, it crashes", ""), ("thanks, still broken", ""),
+    ],
+)  # fmt: skip
+def test_politeness_alone_is_small_talk(text: str, kind: str) -> None:
+    """Nothing is searched for and nothing is heard in it: "hope you are well" is no cry for help."""
+    assert small_talk(text) == kind
+    scene = Scene()
+    event = scene.message(ANA, text)
+    if kind:
+        assert wants_signals(scene.case, event, POLICY, 0) == wants_search(scene.case, event, POLICY, 0) == ""
+
+
+def test_what_is_asked_is_looked_up_without_the_politeness_around_it() -> None:
+    scene = Scene()
+    event = scene.message(ANA, "Hi there! Hope you are well. My calendar is a day off. Thanks!")
+    assert wants_signals(scene.case, event, POLICY, 0) == "My calendar is a day off."
+    assert wants_search(scene.case, event, POLICY, 0) == "My calendar is a day off."
+
+
+def test_thanks_in_many_words_do_not_reopen_a_ticket() -> None:
+    scene = Scene().claimed()
+    scene.submits(KIM, "resolve", summary="Done", kind="solved", cause="bug", save="no")
+    scene.asks("Thank you so much for your help! Best, Ana")
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.state == TicketState.SOLVED
 
 
 @given(st.text(max_size=300))
