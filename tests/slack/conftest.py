@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -63,8 +64,9 @@ async def connect(
     """To connect in the middle of a test, with other settings; what still runs at its end is stopped."""
     made: list[Running] = []
 
-    async def connecting(**changes: Any) -> Running:
-        made.append(await start(server, sink, replace(settings, **{"sockets": 1, **changes})))
+    async def connecting(clock: Callable[[], float] = time.time, **changes: Any) -> Running:
+        changed = replace(settings, **{"sockets": 1, **changes})
+        made.append(await start(server, sink, changed, clock=clock))
         return made[-1]
 
     yield connecting

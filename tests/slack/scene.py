@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from adapters.port import Block, Button, Content, Post, Span
@@ -12,7 +12,7 @@ from tests.slack.running import Running
 class Connect(Protocol):
     """Connects with changed settings (`agents=…`, `ack_seconds=…`); one socket unless asked otherwise."""
 
-    def __call__(self, **changes: Any) -> Awaitable[Running]: ...
+    def __call__(self, clock: Callable[[], float] = ..., **changes: Any) -> Awaitable[Running]: ...
 
 
 def say(text: str, *buttons: Button, **more: Any) -> Content:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from adapters.port import (
     ActionInvoked,
@@ -234,6 +235,18 @@ async def test_an_interaction_answers_five_times_then_otherwise(slack: Running) 
     for n in range(6):
         await slack.adapter.deliver(Private(event.place, event.actor, say(f"{n}"), event.keys[0]), 0, f"k{n}")
     assert [m.get("via") for m in slack.server.ephemerals("ana")] == ["response_url"] * 5 + [None]
+
+
+async def test_an_interaction_is_used_for_half_an_hour_at_most(connect: Connect) -> None:
+    """Slack closes the address after thirty minutes; five before that we no longer rely on it."""
+    ahead = [0.0]
+    slack = await connect(clock=lambda: time.time() + ahead[0])
+    await slack.server.user_command("status", "ana", "help")
+    [event] = slack.sink.of(CommandInvoked)
+    assert event.actor is not None
+    ahead[0] = 26 * 60.0
+    await slack.adapter.deliver(Private(event.place, event.actor, say("late"), event.keys[0]), 0, "k")
+    assert [m.get("via") for m in slack.server.ephemerals("ana")] == [None]
 
 
 async def test_the_home_tab_is_filled_and_its_buttons_work(slack: Running) -> None:

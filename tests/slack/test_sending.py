@@ -30,7 +30,7 @@ from adapters.port import (
     TooLate,
     Unavailable,
 )
-from adapters.slack import SlackAdapter
+from adapters.slack import SlackAdapter, SlackSettings
 from adapters.slack_api import refusal, seconds_of
 from adapters.slack_sending import client_msg_id
 from tests.slack.scene import say
@@ -197,6 +197,22 @@ async def test_perhaps_done_is_ambiguous(adapter: SlackAdapter, server: SlackSer
     with pytest.raises(Ambiguous):
         await adapter.deliver(op, 0, "k")
     assert isinstance(await adapter.reconcile(op, 0, "k", time.time()), Delivered)
+
+
+@pytest.mark.parametrize(("done", "found"), [(True, Delivered), (False, str)])
+async def test_a_call_that_is_never_answered_ends_and_is_ambiguous(
+    server: SlackServer, settings: SlackSettings, monkeypatch: pytest.MonkeyPatch, done: bool, found: type
+) -> None:
+    """§1.2.8: with a session of one's own the client's time limit is ignored; ours is the session's."""
+    monkeypatch.setattr("adapters.slack.CALL_SECONDS", 0.2)
+    adapter = SlackAdapter(settings)
+    ts = await root(server)
+    op = Post(place(ts), say("once"))
+    server.fail("chat.postMessage", "hang", done=done)
+    with pytest.raises(Ambiguous):
+        await adapter.deliver(op, 0, "k")
+    assert isinstance(await adapter.reconcile(op, 0, "k", time.time()), found)
+    await adapter.close(1)
 
 
 async def test_reconciling_tells_parts_and_keys_apart(adapter: SlackAdapter, server: SlackServer) -> None:
