@@ -15,7 +15,7 @@ from tests.simulation import Options, Story, World, folder, play, silence
 from tests.virtual_time import run
 from tests.world import DESK, Shown, place
 
-STATEMENTS = range(1, 1080, 15)  # of a quiet world in which one customer and one agent meet
+STATEMENTS = range(1, 920, 13)  # of a quiet world in which one customer and one agent meet
 
 
 @pytest.mark.slow
