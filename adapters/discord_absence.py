@@ -14,6 +14,7 @@ from adapters.discord_history import PAGE, History
 from adapters.discord_http import RoutedHTTP, errors_translated
 from adapters.discord_parse import Room, parse_delete, parse_edit
 from adapters.discord_people import roles_of
+from adapters.discord_rooms import visible
 from adapters.discord_settings import DiscordSettings
 from adapters.port import (
     Actor,
@@ -70,7 +71,7 @@ class Absence:
         for guild in self._guilds():
             for channel in guild.channels:
                 off = self._settings.channels.get(str(channel.id)) == "off"
-                if isinstance(channel, Written) and not off and _visible(channel):
+                if isinstance(channel, Written) and not off and visible(channel):
                     yield channel
 
     def _place(self, channel: Written) -> Place:
@@ -167,11 +168,6 @@ def left(guild: str, user: str, staff_channel: str, now: float) -> MemberLeft:
 def top_level(room: Room) -> Place:
     """Where a channel's own messages stand, or a forum's posts begin."""
     return replace(room.place(), kind="forum") if room.kind == "forum" else room.place()
-
-
-def _visible(channel: Written) -> bool:
-    me = channel.guild.me
-    return me is None or channel.permissions_for(me).view_channel
 
 
 def _position(channel: Written) -> int:

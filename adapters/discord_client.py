@@ -81,6 +81,7 @@ def build_client(
         "intents": intents(settings, flags),
         "allowed_mentions": discord.AllowedMentions.none(),
         "guild_ready_timeout": settings.timing.guilds,
+        "heartbeat_timeout": settings.timing.heartbeat,
         "enable_debug_events": True,  # raw frames: one parser for live events and for history
         "chunk_guilds_at_startup": False,
         "member_cache_flags": discord.MemberCacheFlags.none(),

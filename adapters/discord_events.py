@@ -40,6 +40,7 @@ from adapters.port import (
     AdapterError,
     InstallChanged,
     Mark,
+    MessageAction,
     Place,
     Sink,
     ThreadChanged,
@@ -325,7 +326,13 @@ class Intake:
             await self._lives.reopen(live, user, arg)
             return
         found = await self._person(raw)
-        event = parse_interaction(raw, *found, self._rooms.names()) if found else None
+        if found is None:  # the channel is off
+            await self._not_here(live)
+            return
+        event = parse_interaction(raw, *found, self._rooms.names())
+        if isinstance(event, MessageAction) and not self._rooms.sees(found[0]):
+            await self._not_here(live)
+            return
         if event is None:
             await live.ack()
             return
@@ -337,6 +344,9 @@ class Intake:
             await live.tell({"content": self._settings.words.not_now, "allowed_mentions": {"parse": []}})
             return
         await self._lives.answer(live, user, result)
+
+    async def _not_here(self, live: Live) -> None:
+        await live.tell({"content": self._settings.words.not_here, "allowed_mentions": {"parse": []}})
 
     async def _autocomplete(self, raw: Raw, live: Live) -> None:
         found = await self._person(raw)

@@ -68,6 +68,7 @@ class RoutedHTTP(HTTPClient):
         super().__init__(asyncio.get_running_loop(), max_ratelimit_timeout=30.0)
         self.base = settings.api_base.rstrip("/")
         self.gateway = settings.gateway
+        self._sockets: list[aiohttp.ClientWebSocketResponse] = []
 
     async def request(self, route: Route, **kwargs: Any) -> Any:
         if route.url.startswith(Route.BASE + "/"):
@@ -80,7 +81,15 @@ class RoutedHTTP(HTTPClient):
         default = str(DiscordWebSocket.DEFAULT_GATEWAY)
         if self.gateway and url.startswith(default):
             url = str(URL(self.gateway).with_query(URL(url).query))
-        return await super().ws_connect(url, compress=compress)
+        socket = await super().ws_connect(url, compress=compress)
+        self._sockets = [*(known for known in self._sockets if not known.closed), socket]
+        return socket
+
+    async def close(self) -> None:
+        """Also the gateway sockets that the library does not close: those of a session that it gave up on the way."""
+        for socket in self._sockets:
+            await socket.close()
+        await super().close()
 
     async def call(self, method: str, path: str, **kwargs: Any) -> Any:
         """One request: `{name}`s in `path` are filled from `ids`, of which Discord's buckets depend."""

@@ -22,6 +22,12 @@ def hidden(channel: discord.abc.GuildChannel) -> bool:
     return not channel.permissions_for(channel.guild.default_role).view_channel
 
 
+def visible(channel: discord.abc.GuildChannel) -> bool:
+    """Can the bot see it?"""
+    me = channel.guild.me
+    return me is None or channel.permissions_for(me).view_channel
+
+
 def _denied(raw: Raw, guild: str) -> bool:
     _, deny = overwrites(raw.get("permission_overwrites") or []).get(guild, (0, 0))
     return bool(deny & VIEW_CHANNEL)
@@ -46,6 +52,11 @@ class Rooms:
     def _channel(self, ident: str) -> str | None:
         found = self._client.get_channel(int(ident))
         return getattr(found, "name", None)
+
+    def sees(self, room: Room) -> bool:
+        """May the bot be there? Where nothing is known, it is tried."""
+        found = self._client.get_channel(int(room.parent or room.id))
+        return not isinstance(found, discord.abc.GuildChannel) or visible(found)
 
     def dm(self, channel: str) -> Room:
         return Room(channel, self._settings.tenant, "dm")

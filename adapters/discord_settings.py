@@ -16,6 +16,7 @@ class Timing:
     identify: float = 5.0  # between two IDENTIFYs, as Discord asks
     watchdog: float = 2.0  # an interaction must be answered within 3 s; then we acknowledge ourselves
     thinking: float = 20.0  # how long "thinking…" may stand when nothing private follows
+    heartbeat: float = 60.0  # a gateway that says nothing for so long is given up and resumed
     gap: float = 5.0  # a resume after a longer silence is followed by catch-up
     patience: float = (
         120.0  # a lost connection is given up for a new client; the library would wait ever longer
@@ -35,6 +36,7 @@ class Words:
     open_form: str = "Open the form"
     confirm: str = "“{label}”: are you sure?"
     not_now: str = "Something went wrong on our side; nothing was changed. Please try again in a minute."
+    not_here: str = "I do not help in this channel. Please ask in another one, or write me a direct message."
     file_lost: str = "(the file {name} could not be copied: {reason})"
     support: str = "support"
 

@@ -18,7 +18,7 @@ from tests.stage import Knowledge, ManualClock
 from tests.staged_driver import ADMINS, AGENTS, BOTS, CHANNELS, CUSTOMERS, StagedDriver
 from tests.transcript import OpenForm, Seen
 
-QUICK = Timing(guilds=0.02, identify=0.0, watchdog=2.0, thinking=20.0, gap=5.0)
+QUICK = Timing(guilds=0.02, identify=0.0, watchdog=2.0, thinking=20.0, gap=5.0, patience=0.5)
 BYTES = {"png": b"\x89PNG\r\n\x1a\n" + b"\0" * 64, "pdf": b"%PDF-1.4\n%%EOF\n"}
 MIME = {"png": "image/png", "pdf": "application/pdf"}
 SIGNED = re.compile(r"\*\*([\w .]+?)\*\* \(support\): (.*)", re.DOTALL)

@@ -101,3 +101,28 @@ async def test_a_platform_that_is_down_for_an_hour_changes_nothing_for_the_other
         assert all(any("Invoices" in text for text in seen) for seen in answers)
         heard = world.texts(world.slack, "help", missed)
         assert len(heard) == 2, heard  # the question, and one message: late, but only one
+
+
+async def test_the_same_with_discord(knowledge: Knowledge, tmp_path: Path) -> None:
+    async with both(knowledge, tmp_path) as world:
+        server, states = world.discord.server, world.stage.app.engine.states
+        await world.discord.say("chloe", "how do I download an invoice?", "help")
+        await world.stage.advance(30)
+        async with server.offline():
+            await server.until(lambda: states["discord"][0] != "connected")
+            ana = world.discord.people["ana"]
+            missed = await server.user_says("help", ana, "how do I download an invoice?")
+            answers = []
+            for _ in range(4):
+                asked = await world.slack.say("ben", "how do I download an invoice?", "help")
+                await world.stage.advance(HOUR / 4)
+                answers.append(world.texts(world.slack, "help", asked))
+            during = dict(states)
+        await world.stage.advance(600)
+        await world.stage.connected()
+        await world.stage.advance(60)
+
+        assert (during["slack"][0], during["discord"][0] != "connected") == ("connected", True)
+        assert all(any("Invoices" in text for text in seen) for seen in answers)
+        heard = world.texts(world.discord, "help", missed)
+        assert len(heard) == 1, heard  # one message under the question: late, but only one

@@ -157,6 +157,19 @@ async def test_op_9_alone_starts_anew(server, sink):
     assert len(server.gateway.identifies) == 2
 
 
+async def test_5_a_gateway_that_no_longer_answers_is_given_up_and_resumed(server, sink):
+    """§7.5: the socket is open, and nobody is there any more."""
+    server.gateway.heartbeat_ms, server.gateway.deaf = 20, True
+    ann = server.add_user("ann")
+    async with connected(server, sink, timing=dataclasses.replace(QUICK, heartbeat=0.1)):
+        await server.until(lambda: server.gateway.resumes)
+        server.gateway.deaf = False
+        await sink.connected(2)
+        await server.user_says("help", ann, "still there?")
+        await sink.event("message")
+    assert len(server.gateway.identifies) == 1
+
+
 @pytest.mark.parametrize("code", [1000, 4000, 4007, 4009])
 async def test_an_ordinary_close_is_resumed(server, sink, code):
     async with connected(server, sink):
@@ -256,6 +269,7 @@ async def test_sessions_that_are_ended_again_and_again_do_not_use_up_the_budget(
             await server.gateway.invalidate(resumable=False)
         with pytest.raises(Unavailable, match="10 sessions"):
             await task
+    gc.collect()  # the socket that was given up on the way would warn, and a warning is an error
     assert len(server.gateway.identifies) == 10
 
 

@@ -29,6 +29,7 @@ from adapters.port import (
 )
 from handoff.policy import COMMANDS
 from tests.discord_server import DiscordServer, Refused
+from tests.discord_server.world import VIEW
 from tests.discord_sink import QUICK, RecordingSink, connected
 
 CONTACT = Form(
@@ -370,6 +371,21 @@ async def test_a_command_in_a_thread_belongs_there(adapter, server, sink, ann):
     await server.user_command("tickets", {}, ann, thread)
     event = await sink.event("command")
     assert event.place == Place("discord", server.guild, server.id_of("help"), thread)
+
+
+async def test_62_where_the_bot_does_not_help_it_says_so(server, sink, ann, dana):
+    """§7.62: commands and context menus are offered in every channel, also where the bot may not be."""
+    world = server.world
+    hidden = world.add_channel("hidden", overwrites=[world.overwrite(server.bot, 1, deny=VIEW)])
+    async with connected(server, sink, channels={server.id_of("general"): "off"}):
+        made = [await server.user_command("ask", {"question": "anything"}, ann, "general")]
+        for place in ("general", hidden):
+            message = await server.user_says(place, ann, "where is my invoice?")
+            made.append(await server.user_context_menu("Get help with this", message, dana))
+        await server.user_command("ask", {"question": "for my eyes only"}, ann, hidden)
+        await sink.event("command")
+    assert ["do not help in this channel" in m.ephemerals[0]["content"] for m in made] == [True] * 3
+    assert [e.text for e in sink.events] == ["for my eyes only"]
 
 
 async def test_every_verb_is_a_command_with_its_options(adapter, server, sink, ann):

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.dialogue import Dialogue
 from tests.discord_driver import DiscordDriver
 from tests.discord_server.world import CREATE_PRIVATE, PRIVATE_THREAD
@@ -26,15 +28,10 @@ class Private(DiscordDriver):
             for name, mode in CHANNELS.items()
         ]
         proof = {"id": "proof", "label": "Screenshot", "kind": "file", "private": True}
-        billing = {
-            "name": "billing",
-            "route": "desk",
-            "fields": ["proof"],
-            "private": True,
-            "level": "collect",
-        }
-        categories = [billing, {"name": "general", "route": "desk"}]
-        more = {"discord": {"channels": channels}, "field": [proof], "category": categories}
+        order = {"id": "order", "label": "Order", "private": True}
+        billing = {"name": "billing", "route": "desk", "fields": ["order", "proof"], "level": "collect"}
+        categories = [billing | {"private": True}, {"name": "general", "route": "desk"}]
+        more = {"discord": {"channels": channels}, "field": [proof, order], "category": categories}
         return merged(super().sections(), more)
 
 
@@ -138,3 +135,61 @@ async def test_a_file_of_a_form_arrives_under_the_card(knowledge: Knowledge, tmp
         assert card is not None
         attached = [f["filename"] for m in driver.server.messages(card[1]) for f in m["attachments"]]
         assert attached == ["shot.png"]
+
+
+async def test_31_messages_that_arrive_at_once_are_worked_on_in_their_order(
+    knowledge: Knowledge, tmp_path: Path
+) -> None:
+    """§7.31: the library starts a task for each frame; the first one's is held up."""
+    async with playing(knowledge, tmp_path) as driver:
+        server, ana = driver.server, driver.people["ana"]
+        asked = await driver.say("ana", "Can I talk to a human please?", "help")
+        await driver.advance(30)
+        for number in range(1, 9):
+            await server.user_says(asked, ana, f"and number {number}")
+        await driver.advance(30)
+        card = await driver.card("T-1")
+        assert card is not None
+        relayed = [text.rpartition("\n")[2] for text in server.texts(card[1])]
+        assert relayed[-8:] == [f"and number {number}" for number in range(1, 9)]
+
+
+async def test_53_of_all_who_claim_at_once_one_has_it_and_the_others_are_told(
+    knowledge: Knowledge, tmp_path: Path
+) -> None:
+    """§7.53"""
+    async with playing(knowledge, tmp_path) as driver:
+        server = driver.server
+        agents = [server.add_user(f"agent{n}", roles=[server.agents]) for n in range(12)]
+        await driver.say("ana", "Can I talk to a human please?", "help")
+        await driver.advance(30)
+        channel, card = await driver.card("T-1") or ("", "")
+        assert channel == server.staff
+        await asyncio.gather(*(server.user_presses(card, "Claim", agent) for agent in agents))
+        await driver.advance(30)
+        told = [texts[-1] for agent in agents if (texts := [m["content"] for m in server.ephemerals(agent)])]
+        assert len(told) == len(agents) - 1
+        assert all("has T-1" in text for text in told)
+
+
+async def test_52_what_is_private_stands_on_the_card_and_nowhere_else(
+    knowledge: Knowledge, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """§7.52: not in a thread, not in an id, not in a log."""
+    async with playing(knowledge, tmp_path) as driver:
+        server, secret = driver.server, "INV-77012345"
+        await driver.say("ana", "how do I download an invoice?", "help")
+        await driver.advance(30)
+        (question, *_) = driver.seen("help", private_thread(driver))
+        await driver.press("ana", question, "Fill in privately")
+        (form,) = server.modals(driver.people["ana"])
+        await server.user_submits(form, {"order": secret}, driver.people["ana"])
+        await driver.advance(30)
+        _, card = await driver.card("T-1") or ("", "")
+        holding = [
+            ident for room in server.world.messages.values() for ident, m in room.items() if secret in str(m)
+        ]
+        assert holding == [card]
+        sent = [c.body for c in server.calls if c.method != "GET" and secret in str(c.body)]
+        assert all(secret not in str(body.get("components")) + str(body.get("nonce")) for body in sent)
+        assert secret not in caplog.text

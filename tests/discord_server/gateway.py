@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.discord_server.world import Raw, World
+from tests.discord_server.world import VIEW, Raw, World
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID, HELLO, ACK = 0, 1, 2, 6, 7, 9, 10, 11
 GUILDS, MEMBERS, MESSAGES, REACTIONS, DMS, DM_REACTIONS, CONTENT = (
@@ -65,6 +65,7 @@ class Gateway:
         self.sessions: dict[str, Session] = {}
         self.compress = False
         self.mute = False  # never answer a Close
+        self.deaf = False  # never answer a heartbeat
         self.silenced = asyncio.Event()
         self.heartbeat_ms = 41_250
         self.refuse = 0  # upgrades to refuse with 503
@@ -110,7 +111,8 @@ class Gateway:
         match frame.get("op"):
             case 1:
                 self.heartbeats += 1
-                await socket.send({"op": ACK, "d": None, "s": None, "t": None})
+                if not self.deaf:
+                    await socket.send({"op": ACK, "d": None, "s": None, "t": None})
                 self._changed()
             case 2 if session is not None:
                 await socket.ws.close(code=4005)
@@ -197,7 +199,11 @@ class Gateway:
             await session.socket.send(frame)
 
     async def dispatch(self, event: str, data: Raw, intent: int = GUILDS) -> None:
-        """To every session that asked for it; a session without a socket gets it when it resumes."""
+        """To every session that asked for it; a session without a socket gets it when it resumes. What is said where
+        the bot may not look is not told."""
+        room = self.world.channels.get(str(data.get("channel_id")))
+        if event.startswith("MESSAGE_") and room and not self.world.permissions(room, self.world.bot) & VIEW:
+            return
         for session in tuple(self.sessions.values()):
             if intent and not session.intents & intent:
                 continue

@@ -49,7 +49,7 @@ class DiscordServer(People):
 
     Trouble: `fail`, `drop`, `hold`, `limit` for REST; `gateway.refuse`, `gateway.close_next`,
     `gateway.reconnect()` (op 7), `gateway.invalidate()` (op 9), `gateway.close_all(code)`,
-    `gateway.compress`, `gateway.mute` (never answers a Close); `offline()`: nothing reaches the bot; `archive`, `lock`, `close_dms`, `expire_links`,
+    `gateway.compress`, `gateway.mute` (never answers a Close), `gateway.deaf` (nor a heartbeat); `offline()`: nothing reaches the bot; `archive`, `lock`, `close_dms`, `expire_links`,
     `expire_interactions`, `world.app` (flags, interactions_endpoint_url), `world.nonce_window`.
 
     Waiting: `await until(predicate)`; never a sleep.
