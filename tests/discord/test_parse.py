@@ -260,7 +260,7 @@ def test_the_command_set_is_recognised_whatever_discord_adds_and_any_change_is_s
 
 
 def test_the_invitation_asks_for_what_the_documentation_names():
-    page = (Path(__file__).parent.parent / "docs" / "discord.md").read_text("utf-8")
+    page = (Path(__file__).parent.parent.parent / "docs" / "discord.md").read_text("utf-8")
     for name in PERMISSIONS:
         assert name in page
     assert "client_id=42&permissions=" in invite("42")

@@ -2,36 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from adapters.discord import DiscordAdapter
-from tests.discord_server import DiscordServer
 from tests.discord_server.world import SEND_IN_THREADS
-from tests.discord_sink import RecordingSink, connected, settings_for
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> RecordingSink:
-    return RecordingSink()
-
-
-@pytest.fixture
-async def adapter(server: DiscordServer, sink: RecordingSink) -> AsyncIterator[DiscordAdapter]:
-    async with connected(server, sink) as running:
-        yield running
-
-
-@pytest.fixture
-def ann(server: DiscordServer) -> str:
-    return server.add_user("ann")
+from tests.discord_sink import settings_for
 
 
 async def test_check_is_content_with_a_good_setup(adapter, server):

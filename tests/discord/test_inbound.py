@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from adapters.discord import DiscordAdapter
 from adapters.discord_parse import seconds
 from adapters.port import Place
-from tests.discord_server import DiscordServer
-from tests.discord_sink import RecordingSink, connected
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> RecordingSink:
-    return RecordingSink()
-
-
-@pytest.fixture
-async def adapter(server: DiscordServer, sink: RecordingSink) -> AsyncIterator[DiscordAdapter]:
-    async with connected(server, sink) as running:
-        yield running
-
-
-@pytest.fixture
-def ann(server: DiscordServer) -> str:
-    return server.add_user("ann")
+from tests.discord_sink import connected
 
 
 async def test_a_question_in_a_text_channel_belongs_into_the_thread_with_its_id(adapter, server, sink, ann):

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import gc
 import threading
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -14,17 +13,6 @@ from adapters.discord import DiscordAdapter
 from adapters.port import AdapterFatal, Block, Content, Mark, Place, Post, Span, Unavailable
 from tests.discord_server import DiscordServer
 from tests.discord_sink import QUICK, RecordingSink, connected, running, settings_for
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> RecordingSink:
-    return RecordingSink()
 
 
 async def fails(server: DiscordServer, sink: RecordingSink, **more) -> BaseException:

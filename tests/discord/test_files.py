@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.discord import DiscordAdapter
 from adapters.discord_files import safe_name
 from adapters.port import (
     Content,
@@ -18,32 +16,9 @@ from adapters.port import (
     Post,
     Rejected,
 )
-from tests.discord_server import DiscordServer
-from tests.discord_sink import RecordingSink, at, connected, say, send
+from tests.discord_sink import at, say, send
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + b"\x00" * 50
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> RecordingSink:
-    return RecordingSink()
-
-
-@pytest.fixture
-async def adapter(server: DiscordServer, sink: RecordingSink) -> AsyncIterator[DiscordAdapter]:
-    async with connected(server, sink) as running:
-        yield running
-
-
-@pytest.fixture
-def ann(server: DiscordServer) -> str:
-    return server.add_user("ann")
 
 
 async def test_a_person_speaks_through_the_bot_with_a_name(adapter, server):

@@ -15,12 +15,6 @@ from tests.discord_server.world import EVERYONE, SEND, VIEW, Refused
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer.running() as running:
-        yield running
-
-
-@pytest.fixture
 async def web() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,23 +11,6 @@ from adapters.port import Mark, MsgRef, Place
 from tests.discord_server import DiscordServer
 from tests.discord_server.world import HISTORY, VIEW
 from tests.discord_sink import RecordingSink, at, connected
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> RecordingSink:
-    return RecordingSink()
-
-
-@pytest.fixture
-def ann(server: DiscordServer) -> str:
-    return server.add_user("ann")
-
 
 # --- places in which nothing was ever recorded --------------------------------------------------------------
 

@@ -14,12 +14,6 @@ from tests.discord_server.world import Refused
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer.running() as running:
-        yield running
-
-
-@pytest.fixture
 async def web() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -31,33 +30,10 @@ from adapters.port import (
     Span,
     Unavailable,
 )
-from tests.discord_server import DiscordServer
 from tests.discord_server.world import MANAGE_THREADS, SEND, SEND_IN_THREADS
-from tests.discord_sink import RecordingSink, at, connected, say, send, settings_for
+from tests.discord_sink import at, connected, say, send, settings_for
 
 SENT = r"/messages$"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> RecordingSink:
-    return RecordingSink()
-
-
-@pytest.fixture
-async def adapter(server: DiscordServer, sink: RecordingSink) -> AsyncIterator[DiscordAdapter]:
-    async with connected(server, sink) as running:
-        yield running
-
-
-@pytest.fixture
-def ann(server: DiscordServer) -> str:
-    return server.add_user("ann")
 
 
 # --- once ---

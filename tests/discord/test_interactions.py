@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -30,7 +29,7 @@ from adapters.port import (
 from handoff.policy import COMMANDS
 from tests.discord_server import DiscordServer, Refused
 from tests.discord_server.world import VIEW
-from tests.discord_sink import QUICK, RecordingSink, connected
+from tests.discord_sink import QUICK, RecordingSink, connected, say
 
 CONTACT = Form(
     id="contact",
@@ -43,37 +42,6 @@ CONTACT = Form(
     ),
     context="T-1",
 )
-
-
-def say(text: str, *buttons: Button, title: str = "") -> Content:
-    return Content((Block("para", ((Span(text),),)),), buttons, title=title)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> RecordingSink:
-    return RecordingSink()
-
-
-@pytest.fixture
-async def adapter(server: DiscordServer, sink: RecordingSink) -> AsyncIterator[DiscordAdapter]:
-    async with connected(server, sink) as running:
-        yield running
-
-
-@pytest.fixture
-def ann(server: DiscordServer) -> str:
-    return server.add_user("ann")
-
-
-@pytest.fixture
-def dana(server: DiscordServer) -> str:
-    return server.add_user("dana", roles=[server.agents])
 
 
 async def card(adapter: DiscordAdapter, server: DiscordServer, *buttons: Button, channel: str = "") -> str:

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from adapters.discord import DiscordAdapter
 from adapters.port import Actor, Ambiguous, MsgRef, OpenThread, Place, Post, SetThread
 from tests.discord_server import DiscordServer
 from tests.discord_server.world import CREATE_PRIVATE, VIEW
-from tests.discord_sink import RecordingSink, at, connected, say, send, settings_for
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> RecordingSink:
-    return RecordingSink()
-
-
-@pytest.fixture
-async def adapter(server: DiscordServer, sink: RecordingSink) -> AsyncIterator[DiscordAdapter]:
-    async with connected(server, sink) as running:
-        yield running
-
-
-@pytest.fixture
-def ann(server: DiscordServer) -> str:
-    return server.add_user("ann")
+from tests.discord_sink import at, say, send, settings_for
 
 
 @pytest.fixture
