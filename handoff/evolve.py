@@ -13,23 +13,25 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 Record = TypeVar("Record")
+Put = Callable[[object, Any], None]
 
 
 @lru_cache(maxsize=64)
-def _shape(cls: type) -> tuple[tuple[str, ...], attrgetter[tuple[Any, ...]], tuple[Callable[..., None], ...]]:
+def _shape(cls: type) -> tuple[attrgetter[tuple[Any, ...]], tuple[Put, ...], dict[str, Put]]:
     names = tuple(f.name for f in fields(cls))
-    return names, attrgetter(*names), tuple(getattr(cls, name).__set__ for name in names)
+    puts: tuple[Put, ...] = tuple(getattr(cls, name).__set__ for name in names)
+    return attrgetter(*names), puts, dict(zip(names, puts, strict=True))
 
 
 def evolve(record: Record, /, **changes: Any) -> Record:
     """`record` with `changes`: a slotted, frozen dataclass of at least two fields. TypeError for unknown ones."""
     cls = type(record)
-    names, values_of, setters = _shape(cls)  # type: ignore[arg-type]
-    values = dict(zip(names, values_of(record), strict=True))
-    values.update(changes)
-    if len(values) != len(names):
-        raise TypeError(f"{cls.__name__} has no {', '.join(sorted(set(values) - set(names)))}")
+    values_of, puts, by_name = _shape(cls)  # type: ignore[arg-type]
     made = object.__new__(cls)
-    for put, value in zip(setters, values.values(), strict=True):
+    for put, value in zip(puts, values_of(record)):  # noqa: B905 - equally long; checking that again costs time
         put(made, value)
+    for name, value in changes.items():
+        if name not in by_name:
+            raise TypeError(f"{cls.__name__} has no {name}")
+        by_name[name](made, value)
     return made

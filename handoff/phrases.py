@@ -255,17 +255,20 @@ class Phrasebook:
                 best, distance = known, far
         return best
 
-    def find(self, text: str, denied_too: Collection[str] = ()) -> Iterator[Match]:
-        """Every phrase that the text says, and means: idioms are left out, and denied ones but of `denied_too`."""
+    def find(self, text: str, denied_too: Collection[str] = (), only: str = "") -> Iterator[Match]:
+        """Every phrase that the text says, and means: idioms are left out, and denied ones but of `denied_too`.
+
+        `only`: the one name whose phrases are looked for, which is quicker.
+        """
         words = self.read(text)
         for match in self.matches(words, idioms=True):
             for index in match.taken:
                 words[index] = Word(MASKED, words[index].sentence, words[index].clause)
-        for match in self.matches(words, idioms=False):
+        for match in self.matches(words, idioms=False, only=only):
             if match.name in denied_too or not negated(words, match):
                 yield match
 
-    def matches(self, words: Sequence[Word], *, idioms: bool) -> list[Match]:
+    def matches(self, words: Sequence[Word], *, idioms: bool, only: str = "") -> list[Match]:
         found: list[Match] = []
         for at, word in enumerate(words):
             if word.text == MASKED:
@@ -276,7 +279,9 @@ class Phrasebook:
             if word.text[0].isdigit():
                 candidates = [*candidates, *self._numbered]
             for name, phrase in candidates:
-                if (name == "") is idioms and (taken := _match(phrase, words, at)):
+                if (name == "") is not idioms or (only and name != only):
+                    continue
+                if taken := _match(phrase, words, at):
                     found.append(_matched(name, phrase, words, taken))
         return found
 

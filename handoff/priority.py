@@ -93,7 +93,7 @@ def _said(text: str) -> list[tuple[Priority, Because]]:
         if match.name in ("P1", "P3") and not phrases.negated(words, match)
     ]
     found += _affected(words, every)
-    if outage := next((f for f in triggers.by_words(text) if f.trigger == "outage"), None):
+    if outage := triggers.says(text, "outage"):
         found.append(("P0", ("trigger", f"outage\n{outage.why}")))
     return found
 

@@ -117,6 +117,13 @@ def by_words(text: str, language: str = "") -> tuple[Fired, ...]:
     return tuple(found)
 
 
+def says(text: str, name: str) -> Fired | None:
+    """Whether the words of this one trigger are said outside of quotes, and meant."""
+    own = phrases.outside_quotes(text[:CHARACTERS_AT_MOST])
+    shown = [match.shown for match in catalogue().book.find(own, only=name)]
+    return Fired(name, f"says “{longest(shown)}”") if shown else None
+
+
 def _said(text: str) -> Iterator[phrases.Match]:
     return catalogue().book.find(text, [t.name for t in catalogue().triggers if t.denials_count])
 
