@@ -1,8 +1,10 @@
 """Scores -> the probability that the top topic is right, and the lines along which a decision is drawn.
 
-A logistic model over a few pieces of evidence. None may count against: more evidence never lowers the confidence.
-It starts from weights that held on several public sets (PRIOR) and is pulled to this snapshot's own rehearsal as far
-as the rehearsal has something to say. Where it has little, the line moves up.
+Two questions, each a logistic model over the same few pieces of evidence: is this covered at all, and if so, is it this
+topic? What tells a stranger from a customer is not what tells two neighbours apart, so one model for both serves neither.
+The confidence is the product. No evidence may count against: more of it never lowers the confidence. Both models start
+from weights that held on several public sets (PRIOR) and are pulled to this snapshot's own rehearsal as far as the
+rehearsal has something to say. Where it has little, the line moves up.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 FEATURES = ("meaning", "covered", "margin", "head", "head_margin", "words")
-PRIOR: Mapping[str, tuple[float, ...]] = {  # bias first, then FEATURES
-    "words": (-4.5, 5.2, 0.5, 4.5, 0.0, 0.0, 1.5),
-    "head": (-7.3, 2.8, 0.5, 3.9, 5.2, 0.3, 1.0),
+PRIOR: Mapping[
+    str, tuple[tuple[float, ...], tuple[float, ...]]
+] = {  # covered, right; bias first, then FEATURES
+    "words": ((-3.5, 13.0, 3.0, 0.0, 0.0, 0.0, 1.0), (-4.2, 5.0, 0.3, 4.4, 0.0, 0.0, 1.4)),
+    "head": ((-4.5, 5.9, 0.0, 0.25, 3.2, 0.0, 2.1), (-1.9, 0.0, 0.2, 4.9, 1.3, 0.0, 0.65)),
 }
 PULL = 30.0  # how many fully faithful samples it takes to move a weight by one of its scales
 SCALES = np.array([2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 2.0])
@@ -26,6 +30,7 @@ ENOUGH = 60  # rehearsed questions below which a snapshot is too small to speak 
 SURE = 1.645  # one-sided 95 %
 RESOLUTION = 400.0  # answers over which the promise is to hold: the share is not promised for a handful
 HIGHEST = 0.995
+CERTAIN = (1e-9, 1 - 1e-9)  # bounds of a probability whose logarithm is taken
 MIXTURE = {  # the lines are drawn for this mix, worse than the confidences are fitted to: a promise needs room
     "lone": 0.75,  # customers' words lie between a question that nobody wrote down
     "known": 0.25,  # and one that stands there word for word
@@ -43,13 +48,15 @@ class Sample:
     right: bool
     weight: float
     kind: str  # own; lone (the only question of its topic) and known (the same, as it stands); absent, chat, labelled
+    covered: bool = True  # whether the snapshot has an answer at all
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """How a snapshot turns evidence into confidence, and the thresholds that follow from `max_wrong`."""
 
-    weights: tuple[float, ...] = PRIOR["words"]
+    covered: tuple[float, ...] = PRIOR["words"][0]
+    right: tuple[float, ...] = PRIOR["words"][1]
     threshold_answer: float = 0.9
     threshold_clarify: float = 0.4
     max_wrong: float = 0.05
@@ -59,9 +66,8 @@ class Calibration:
     ] = ()  # (confidence, right, weight) of every rehearsed question
 
     def probability(self, evidence: Sequence[float] | NDArray[np.float32]) -> float:
-        return float(
-            sigmoid(self.weights[0] + np.asarray(evidence, dtype=np.float64) @ np.array(self.weights[1:]))
-        )
+        given = np.array([1.0, *evidence])
+        return float(sigmoid(given @ np.array(self.covered)) * sigmoid(given @ np.array(self.right)))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,25 +75,38 @@ class Calibration:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Calibration:
         curve = tuple((float(one), bool(right), float(weight)) for one, right, weight in values["curve"])
-        return cls(**{**values, "weights": tuple(values["weights"]), "curve": curve})
+        models = {name: tuple(values[name]) for name in ("covered", "right")}
+        return cls(**{**values, **models, "curve": curve})
 
 
 def calibrate(samples: Sequence[Sample], *, head: bool, max_wrong: float) -> Calibration:
     """Fit the confidence to a rehearsal and draw the lines."""
-    prior = np.array(PRIOR["head" if head else "words"])
-    weights = fit(samples, prior) if samples else prior
+    covered, right = (np.array(one) for one in PRIOR["head" if head else "words"])
+    covered = fit(samples, [one.covered for one in samples], covered)
+    answerable = [one for one in samples if one.covered]
+    right = fit(
+        answerable,
+        [one.right for one in answerable],
+        right,
+        chance_of([one.evidence for one in answerable], covered),
+    )
     own = sum(
         1.0 if one.kind in ("own", "labelled") else 0.5
         for one in samples
         if one.kind in ("own", "labelled", "lone")
     )
-    draft = Calibration(weights=tuple(float(round(one, 5)) for one in weights), max_wrong=max_wrong)
+    draft = Calibration(
+        covered=tuple(round(float(one), 5) for one in covered),
+        right=tuple(round(float(one), 5) for one in right),
+        max_wrong=max_wrong,
+    )
     curve = tuple(
         point for one in samples for point in _points(one, round(draft.probability(one.evidence), 5))
     )
     answer, coverage, risk, note = line(curve, own, max_wrong)
     return Calibration(
-        weights=draft.weights,
+        covered=draft.covered,
+        right=draft.right,
         threshold_answer=round(answer, 4),
         threshold_clarify=round(clarify_line(answer), 4),
         max_wrong=max_wrong,
@@ -134,25 +153,34 @@ def clarify_line(answer: float) -> float:
     return float(min(0.4, answer / 2))
 
 
-def fit(samples: Sequence[Sample], prior: Numbers) -> Numbers:
-    """Weighted logistic regression around `prior`, by projected Newton steps; weights of evidence stay above zero."""
+def fit(
+    samples: Sequence[Sample], truth: Sequence[bool], prior: Numbers, given: Numbers | None = None
+) -> Numbers:
+    """Weighted logistic regression around `prior`, by projected Newton steps; weights of evidence stay above zero.
+
+    With `given`, a probability for each sample, the product of both is what comes out as often as it says.
+    """
+    if not samples:
+        return prior
     inputs = np.array([(1.0, *one.evidence) for one in samples], dtype=np.float64)
-    right = np.array([one.right for one in samples], dtype=np.float64)
+    true = np.array(truth, dtype=np.float64)
     weight = np.array([one.weight for one in samples], dtype=np.float64)
+    other = np.ones(len(samples)) if given is None else given
     stiff = np.diag(PULL / SCALES**2)
     low = np.array([-np.inf, *([0.0] * (inputs.shape[1] - 1))])
 
     def loss(at: Numbers) -> float:
-        score = inputs @ at
-        return float(
-            weight @ (np.logaddexp(0.0, score) - right * score) + 0.5 * (at - prior) @ stiff @ (at - prior)
-        )
+        chance = np.clip(other * sigmoid(inputs @ at), *CERTAIN)
+        missed = -(true * np.log(chance) + (1 - true) * np.log1p(-chance))
+        return float(weight @ missed + 0.5 * (at - prior) @ stiff @ (at - prior))
 
     now = prior.copy()
     for _ in range(50):
-        chance = sigmoid(inputs @ now)
-        slope = inputs.T @ (weight * (chance - right)) + stiff @ (now - prior)
-        bend = (inputs * (weight * chance * (1 - chance))[:, None]).T @ inputs + stiff
+        own = sigmoid(inputs @ now)
+        chance = np.clip(other * own, *CERTAIN)
+        reach = (1 - own) / (1 - chance)  # how far this factor can still move the product; 1 without another
+        slope = inputs.T @ (weight * (chance - true) * reach) + stiff @ (now - prior)
+        bend = (inputs * (weight * chance * (1 - chance) * reach**2)[:, None]).T @ inputs + stiff
         free = (now > low) | (slope < 0)
         step = np.zeros_like(now)
         step[free] = np.linalg.solve(bend[np.ix_(free, free)], slope[free])
@@ -164,6 +192,12 @@ def fit(samples: Sequence[Sample], prior: Numbers) -> Numbers:
             break
         now = moved
     return now
+
+
+def chance_of(evidence: Sequence[Sequence[float]], weights: Numbers) -> Numbers:
+    """What one of the two models says of each piece of evidence."""
+    rows = np.array(evidence, dtype=np.float64).reshape(len(evidence), len(FEATURES))
+    return np.asarray(sigmoid(weights[0] + rows @ weights[1:]))
 
 
 def threshold(curve: Sequence[tuple[float, bool, float]], max_wrong: float) -> tuple[float, float, float]:

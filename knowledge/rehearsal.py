@@ -158,7 +158,8 @@ def _ask(
     order = order_of(evidence, 20)
     at = int(order[0])
     found = features(evidence, stage.passage_topic, at, order)
-    return Sample(tuple(map(float, found)), int(stage.passage_topic[at]) == topic, weight, kind)
+    right = int(stage.passage_topic[at]) == topic
+    return Sample(tuple(map(float, found)), right, weight, kind, covered=topic >= 0)
 
 
 def _without_own(stage: Stage, line: Line, similar: Scores, bare: Mapping[int, Vectors]) -> Scores:

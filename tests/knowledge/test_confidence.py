@@ -14,16 +14,17 @@ from knowledge.confidence import FEATURES, Calibration, Sample, calibrate, thres
 EVIDENCE = st.tuples(*(st.floats(0, 1.5) for _ in FEATURES))
 
 
-def rehearsal(count: int, *, noise: float = 1.0, seed: int = 0) -> list[Sample]:
-    """Samples whose truth follows a known probability."""
+def rehearsal(count: int, *, seed: int = 0) -> list[Sample]:
+    """Samples whose truth follows known probabilities: what is far in meaning is seldom covered, what leads clearly
+    is mostly right."""
     rng = np.random.default_rng(seed)
     samples = []
     for _ in range(count):
         meaning, margin = rng.uniform(0, 1), rng.uniform(0, 1)
-        chance = 1 / (1 + np.exp(-(8 * meaning + 4 * margin - 5) / noise))
-        samples.append(
-            Sample((meaning, 0.5, margin, 0.0, 0.0, 0.5), bool(rng.uniform() < chance), 1.0, "own")
-        )
+        covered = bool(rng.uniform() < 1 / (1 + np.exp(4 - 14 * meaning)))
+        right = covered and bool(rng.uniform() < 1 / (1 + np.exp(1.5 - 9 * margin)))
+        kind = "own" if covered else "absent"
+        samples.append(Sample((meaning, 0.5, margin, 0.0, 0.0, 0.5), right, 1.0, kind, covered))
     return samples
 
 
@@ -73,7 +74,8 @@ def test_a_stricter_team_answers_less():
 
 
 def test_too_little_data_is_said_and_draws_a_higher_line():
-    little = calibrate(rehearsal(12), head=False, max_wrong=0.05)
+    covered = [one for one in rehearsal(40) if one.covered][:12]
+    little = calibrate(covered, head=False, max_wrong=0.05)
 
     assert "only 12 questions" in str(little.summary["note"])
     assert little.threshold_answer >= 0.975
@@ -89,6 +91,19 @@ def test_hopeless_evidence_answers_nothing():
     line, coverage, _ = threshold([(0.9, False, 1.0)] * 200, 0.05)
 
     assert (line, coverage) == (0.995, 0.0)
+
+
+def test_what_tells_strangers_apart_does_not_have_to_tell_neighbours_apart():
+    """Strangers are far in meaning, neighbours have no lead: either alone must be enough for doubt."""
+    made = calibrate(rehearsal(3000), head=False, max_wrong=0.05)
+    stranger, neighbour, customer = (
+        made.probability((meaning, 0.5, margin, 0.0, 0.0, 0.5))
+        for meaning, margin in ((0.15, 0.95), (0.95, 0.05), (0.95, 0.95))
+    )
+
+    assert stranger < 0.35
+    assert neighbour < 0.6
+    assert customer > 0.9
 
 
 def test_a_calibration_survives_its_file():
