@@ -215,5 +215,5 @@ def found_of(found: KnowledgeFound, question: str) -> Found:
     return Found(
         snapshot=found.snapshot, question=question, hits=hits, confidence=found.confidence,
         threshold_answer=found.threshold_answer, threshold_clarify=found.threshold_clarify, language=found.language,
-        repaired=found.repaired, why=found.why, timings_ms=dict(found.timings_ms),
+        repaired=found.repaired, among=found.among, why=found.why, timings_ms=dict(found.timings_ms),
     )  # fmt: skip

@@ -181,7 +181,7 @@ def _unsure(t: Turn, every: tuple[Found, ...], mode: str) -> Decision:
         return t.done("escalate", "nothing is good enough for a draft")
     if t.case.bot_turns + 1 >= t.policy.max_bot_turns:
         return _third_turn(t)
-    near = found is not None and bool(found.hits) and found.confidence >= found.threshold_clarify
+    near = found is not None and found.near
     if t.case.phase == Phase.CLARIFYING:
         escalation.escalate(t, "unclear", t.policy.phrase("why.unclear"))
         return t.done("escalate", "still unclear after the one clarifying question")
@@ -234,12 +234,11 @@ def _ask(
 
 def _gap(t: Turn, found: Found) -> None:
     """A question that knowledge does not cover, for the weekly review."""
-    near = bool(found.hits) and found.confidence >= found.threshold_clarify
     t.keep(
         "gap",
         f"{t.case.id}.{t.count('gap')}",
         question=found.question,
-        kind="near" if near else "none",
+        kind="near" if found.near else "none",
         confidence=found.confidence,
         nearest=[[h.topic, h.title] for h in found.hits[:3]],
         snapshot=found.snapshot,

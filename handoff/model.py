@@ -227,6 +227,12 @@ class Found:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     composed: str = ""  # an answer composed by the language model, every sentence checked against its passage
     composed_sources: tuple[int, ...] = ()
+    among: float = 0.0  # the probability that one of the first three topics is right
+
+    @property
+    def near(self) -> bool:
+        """Good enough to ask back: one of the topics that the question would offer is probably the right one."""
+        return bool(self.hits) and max(self.confidence, self.among) >= self.threshold_clarify
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,7 @@ def by_threshold(found: Found) -> str:
         return "escalate"
     if found.confidence >= found.threshold_answer:
         return "answer"
-    return "clarify" if found.confidence >= found.threshold_clarify else "escalate"
+    return "clarify" if found.near else "escalate"
 
 
 def _case(row: Labelled, topics: Sequence[str], found: Found, decision: str) -> Case:

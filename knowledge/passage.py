@@ -152,6 +152,12 @@ class Found:
     threshold_clarify: float
     timings_ms: Mapping[str, float]
     why: tuple[str, ...]
+    among: float = 0.0  # the probability that one of the first three topics is right
+
+    @property
+    def near(self) -> bool:
+        """Good enough to ask back: one of the topics that the question would offer is probably the right one."""
+        return bool(self.hits) and max(self.confidence, self.among) >= self.threshold_clarify
 
 
 @dataclass(frozen=True, slots=True)

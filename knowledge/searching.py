@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -26,6 +27,7 @@ EMERGENCY = (
     0.6  # cosine from which a message is taken for an emergency: a false alarm costs less than a missed one
 )
 RIVALS = 20  # passages looked at to find the best of another topic
+TOPICS_OFFERED = 3  # by a question that asks back
 QUESTION_AT_MOST = 2000  # characters: what comes after is a pasted log
 _LINK = re.compile(r"https?://[^\s<>()\[\]\"'`]+[^\s<>()\[\]\"'`.,;:!?]")
 
@@ -184,6 +186,7 @@ class Asking:
             language=self._asked.language,
             repaired=best.text if best.repaired and not best.together else "",
             confidence=hits[0].confidence if hits else 0.0,
+            among=_among(hits),
             threshold_answer=calibration.threshold_answer,
             threshold_clarify=calibration.threshold_clarify,
             timings_ms={
@@ -196,3 +199,11 @@ class Asking:
                 hits, calibration, repaired=best.text if best.repaired else "", together=best.together
             ),
         )
+
+
+def _among(hits: Sequence[Hit]) -> float:
+    """Only one of several topics is right: their probabilities add up."""
+    topics: dict[str, float] = {}
+    for hit in hits:
+        topics.setdefault(hit.topic, hit.confidence)
+    return round(min(1.0, sum(list(topics.values())[:TOPICS_OFFERED])), 4)
