@@ -149,8 +149,9 @@ def _points(sample: Sample, confidence: float) -> list[tuple[float, bool, float]
 
 
 def clarify_line(answer: float) -> float:
-    """Below this, naming topics to choose from is noise: half the odds of the line for answering, at most even."""
-    return float(min(0.4, answer / 2))
+    """Below this, naming topics to choose from is noise: half the line for answering, at most one in three, which is what
+    each of three equally likely topics has."""
+    return float(min(1 / 3, answer / 2))
 
 
 def fit(

@@ -61,6 +61,13 @@ def test_the_line_keeps_the_promise_on_questions_not_seen(max_wrong):
     assert 1 - np.mean(answered) <= max_wrong
 
 
+def test_three_topics_that_are_equally_likely_are_worth_asking_back():
+    for share in (0.01, 0.05, 0.3):
+        line = calibrate(rehearsal(800), head=False, max_wrong=share).threshold_clarify
+
+        assert 0 < line <= 1 / 3
+
+
 def test_a_stricter_team_answers_less():
     lines = [
         calibrate(rehearsal(800), head=False, max_wrong=share).threshold_answer
