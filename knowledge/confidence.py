@@ -149,9 +149,9 @@ def _points(sample: Sample, confidence: float) -> list[tuple[float, bool, float]
 
 
 def clarify_line(answer: float) -> float:
-    """Below this, naming topics to choose from is noise: half the line for answering, at most one in three, which is what
-    each of three equally likely topics has."""
-    return float(min(1 / 3, answer / 2))
+    """How likely it must be that one of the topics which a question would offer is meant, before it is asked: below
+    even, naming topics to choose from is noise."""
+    return float(min(0.5, answer))
 
 
 def fit(

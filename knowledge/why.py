@@ -39,8 +39,8 @@ def explain(
         )
     said.append(
         f"Answers start at {_percent(calibration.threshold_answer)}, so that at most "
-        f"{_percent(calibration.max_wrong)} of them are wrong; asking back starts at "
-        f"{_percent(calibration.threshold_clarify)}."
+        f"{_percent(calibration.max_wrong)} of them are wrong; asking back starts where the three best topics have "
+        f"{_percent(calibration.threshold_clarify)} together."
     )
     return tuple(said)
 
