@@ -21,6 +21,9 @@ from knowledge.passage import Passage, Topic
 from knowledge.ranking import NEVER, Numbers, Scores, features, gather, lexical_of, order_of
 
 OWN_AT_MOST = 400
+LONE_AT_MOST = (
+    200  # of them the only question of their topic: each needs a text embedded that nothing else needs
+)
 ABSENT_SHARE, CHAT_SHARE = 0.06, 0.05  # of all questions: about what support channels see
 HALF_FAITHFUL = 20.0  # see rehearse()
 RELATED = 0.6  # chat closer than this to something in the snapshot is covered by it
@@ -55,7 +58,19 @@ def script(stage: Stage) -> list[Line]:
     for at, key in enumerate(stage.keys):
         if key.field == "question" or (key.field == "title" and _is_only_question(stage, key)):
             found.setdefault(key.text, Line(at, key.passage, key.text))
-    return sorted(found.values(), key=lambda line: hashlib.sha256(line.text.encode()).digest())[:OWN_AT_MOST]
+    chosen: list[Line] = []
+    lone = 0
+    for line in sorted(found.values(), key=lambda line: hashlib.sha256(line.text.encode()).digest()):
+        if _is_alone(stage, line):
+            lone += 1
+            if lone > LONE_AT_MOST:
+                continue
+        chosen.append(line)
+    return chosen[:OWN_AT_MOST]
+
+
+def _is_alone(stage: Stage, line: Line) -> bool:
+    return len(stage.topics[stage.passages[line.passage].topic].questions) <= 1
 
 
 def _is_only_question(stage: Stage, key: Key) -> bool:
@@ -68,8 +83,7 @@ def bare_texts(stage: Stage, lines: Sequence[Line]) -> dict[int, str]:
     key, which begins with that question."""
     found = {}
     for line in lines:
-        topic = stage.topics[stage.passages[line.passage].topic]
-        if len(topic.questions) <= 1:
+        if _is_alone(stage, line):
             body = next(
                 (
                     key.text

@@ -10,7 +10,7 @@ from knowledge import head as heads
 from knowledge.head import Examples
 from knowledge.learning import QUESTIONS_FOR_HEAD, examples
 from knowledge.library import Library
-from knowledge.rehearsal import Stage
+from knowledge.rehearsal import LONE_AT_MOST, Stage, bare_texts, script
 
 ASKED = {
     "invoice": [
@@ -120,3 +120,19 @@ def test_a_text_that_begins_with_a_question_is_not_known_when_that_question_is_r
 
     right = unseen[:40, :2].argmax(axis=1) == np.array(topics)
     assert right.mean() < 0.75  # with its text in another fold it would be 1
+
+
+def test_questions_that_are_alone_are_rehearsed_in_a_sample_and_the_others_as_far_as_there_is_room(stage_of):
+    lone = {
+        f"lone{number}.md": f"---\nquestion: Where is shelf {number}?\n---\nText {number}.\n"
+        for number in range(250)
+    }
+    stage: Stage = stage_of({**lone, **FILES})
+
+    lines = script(stage)
+
+    alone = [line for line in lines if line.text.startswith("Where is shelf")]
+    assert len(alone) == LONE_AT_MOST
+    assert {question for asked in ASKED.values() for question in asked} <= {line.text for line in lines}
+    assert len(bare_texts(stage, lines)) == LONE_AT_MOST  # what a build embeds only to rehearse
+    assert script(stage) == lines
