@@ -1,6 +1,6 @@
 """Ranking and confidence on public question sets, as JSON: python -m benchmarks.knowledge_quality [set …]
 
-Sets: datatalks, datatalks-report, datatalks-scoped, clinc, banking5, banking10, banking. Add `-dev` to a set for its
+Sets: datatalks, datatalks-report, datatalks-scoped, mixed, clinc, banking5, banking10, banking. Add `-dev` to a set for its
 development half. The report halves choose nothing: lines come from each snapshot's own rehearsal.
 """
 
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from knowledge.library import Library
 RESAMPLES = 1000
 TOGETHER = 16
 VALIDATED = 0.93  # a hundredth above the aim, since a test set differs from a validation set by chance
-SETS = ("datatalks", "datatalks-report", "datatalks-scoped", "clinc", "banking5", "banking10", "banking")
+SETS = (
+    "datatalks", "datatalks-report", "datatalks-scoped", "mixed", "clinc", "banking5", "banking10", "banking",
+)  # fmt: skip
 
 
 def source(name: str, folder: Path) -> tuple[Path, list[Labelled]]:
@@ -37,6 +40,8 @@ def source(name: str, folder: Path) -> tuple[Path, list[Labelled]]:
         return sets.datatalks(wanted, scoped=name.endswith("scoped"))
     if name == "clinc":
         return sets.clinc(half, folder)
+    if name == "mixed":
+        return sets.mixed(half, folder)
     return sets.banking(half, folder, int(name.removeprefix("banking") or 0))
 
 
@@ -51,6 +56,7 @@ async def measure(name: str, home: Path) -> dict[str, Any]:
     places, confidence = await asked(library, rows)
     chosen = await validated(library, home) if name == "clinc" else {}
     inside = np.array([bool(row.expected) for row in rows])
+    documents = {topic.id for topic in library.topics() if topic.kind == "document"}
     curve = library.calibration().curve
     rehearsed = float(library.calibration().summary["rehearsed"])
     library.close()
@@ -66,6 +72,7 @@ async def measure(name: str, home: Path) -> dict[str, Any]:
         "hit_at_5": share((place > 0) & (place <= 5)),
         "mrr": share(np.where(place > 0, 1 / np.maximum(place, 1), 0)),
     }
+    figures |= parts(rows, places, documents)
     found = figures | judged(confidence, right, inside, curve, rehearsed)
     if chosen:
         answered = confidence >= chosen["threshold"]
@@ -75,6 +82,26 @@ async def measure(name: str, home: Path) -> dict[str, Any]:
             "wrong_rate": share(~right[answered]),
         }
     return found
+
+
+def parts(
+    rows: Sequence[Labelled], places: np.ndarray, documents: AbstractSet[str]
+) -> dict[str, float | None]:
+    """The same places for a part of the questions, where a set has parts: labels that ask something at all, and what
+    documents without example questions answer."""
+    asks = np.array([sets.is_question(row.question) for row in rows])
+    wanted = np.array([row.expected in documents for row in rows])
+    found = (places > 0) & (places <= 5)
+    figures: dict[str, float | None] = {}
+    if not asks.all():
+        figures |= {"asking": int(asks.sum()), "hit_at_5_asking": share(found[asks])}
+    if wanted.any():
+        figures |= {
+            "documents": int(wanted.sum()),
+            "hit_at_1_documents": share(places[wanted] == 1),
+            "hit_at_5_documents": share(found[wanted]),
+        }
+    return figures
 
 
 async def asked(library: Library, rows: Sequence[Labelled]) -> tuple[np.ndarray, np.ndarray]:

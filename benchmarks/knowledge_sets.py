@@ -2,7 +2,9 @@
 
 The split is a fixed hash: a datatalks question belongs to the development half if the SHA-256 of its document's id is
 even; CLINC150 develops on `val` and `oos_val` and reports on `test` and `oos_test`; BANKING77 develops on the quarter
-of `train` whose text hashes to 0 (mod 4), with the rest as questions, and reports on `test`.
+of `train` whose text hashes to 0 (mod 4), with the rest as questions, and reports on `test`. The mixed set is made of
+the datatalks documents of one half that have five questions: most become topics that carry four of them, the others
+documents without any, and the remaining questions are asked.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +21,15 @@ from knowledge.evaluate import Labelled
 from knowledge.passage import Scope
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+_FRAGMENT = re.compile(r"(questions?\s*\d*|\d+)", re.IGNORECASE)
+CARRIED, RICH = 4, 0.6  # questions that a topic of the mixed set carries, and the share of such topics
+
+
+def is_question(text: str) -> bool:
+    """Whether a label of datatalks-faq asks anything: 58 of them are crumbs of its making, like "question2" or "2"."""
+    return not _FRAGMENT.fullmatch(text.strip())
 
 
 def digest(text: str) -> int:
@@ -33,6 +45,33 @@ def datatalks(half: str, *, scoped: bool = False) -> tuple[Path, list[Labelled]]
     scope = lambda row: Scope(tags=(row["course"],)) if scoped else Scope()  # noqa: E731
     labelled = [Labelled(row["question"], row["document"], scope=scope(row)) for row in kept]
     return DATA / "datatalks-faq" / "kb", labelled
+
+
+def mixed(half: str, folder: Path) -> tuple[Path, list[Labelled]]:
+    """Documents without example questions beside topics that carry four."""
+    source, labelled = datatalks(half)
+    asked: dict[str, list[str]] = {}
+    for row in labelled:
+        if is_question(row.question):
+            asked.setdefault(row.expected, []).append(row.question)
+    texts = {file.name.split("-")[0]: file for file in source.rglob("*.md")}
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    rows = []
+    for document, questions in sorted(asked.items()):
+        if len(questions) <= CARRIED or document not in texts:
+            continue
+        ordered = sorted(questions, key=lambda text: hashlib.sha256(text.encode()).digest())
+        _, head, body = texts[document].read_text("utf-8").split("---\n", 2)
+        title = next(line for line in head.splitlines() if line.startswith("question:"))[10:].strip()
+        if hashlib.sha256(document.encode()).digest()[1] < RICH * 255:
+            fields = {"title": json.loads(title), "questions": ordered[:CARRIED]}
+            text = f"---\n{json.dumps(fields)}\n---\n{body}"
+        else:
+            text = f"# {json.loads(title)}\n\n{re.sub('(?m)^#+ ?', '', body)}"
+        (folder / f"{document}.md").write_text(text, "utf-8")
+        rows += [Labelled(question, document) for question in ordered[CARRIED:]]
+    return folder, rows
 
 
 def clinc(half: str, folder: Path, per_topic: int = 0) -> tuple[Path, list[Labelled]]:
