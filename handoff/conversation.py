@@ -87,8 +87,9 @@ def _respond(t: Turn, event: MessageReceived, text: str, mode: str) -> Decision:
 
 def _only_shows(t: Turn, event: MessageReceived, text: str) -> bool:
     """A file with a word or two that say nothing: what is meant stands in the file, which the bot cannot read."""
-    sure = any(f.near for f in t.known.found)
-    return bool(event.files) and len(text.split()) <= SHORT_WORDS and not sure
+    if not event.files or len(text.split()) > SHORT_WORDS:
+        return False
+    return not any(f.near for f in t.known.found)
 
 
 def _decisive(t: Turn) -> Fired | None:

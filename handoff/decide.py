@@ -101,8 +101,11 @@ def _message(t: Turn, event: MessageReceived) -> Decision:
 
 
 def _seen(case: Case, event: MessageReceived) -> bool:
-    ref = event.ref
-    return any(s.ref is not None and s.ref.id == ref.id for s in case.said[-50:])
+    known = event.ref.id
+    for said in case.said[-50:]:  # asked of every message: a generator would cost more than the looking  # noqa: SIM110
+        if said.ref is not None and said.ref.id == known:
+            return True
+    return False
 
 
 def _customer(t: Turn, event: MessageReceived) -> Decision:
