@@ -21,9 +21,9 @@ BENCHMARKS = (
         "snapshot (embedding included) and one SQLite commit of the same size with synchronous=FULL; the two ways take "
         "turns in one process, every question is new to the cache of vectors, and debouncing, a wait by choice, is off. "
         "The cold start is the median of five new processes whose files are in the system's cache.",
-        "One at a time, three commits with fsync stand before the answer leaves (the event, the decision with its rows "
-        "that are claimed for sending, the end of the row that opens the thread) where the bare sum has one, and each "
-        "is a hop to the writer's thread and back; the triggers are compared by meaning beside the search. The embedding dominates. With 64 at a time both ways share batches, "
+        "One at a time, two commits with fsync stand before the answer leaves (the event; the decision with its rows, "
+        "claimed for sending) where the bare sum has one, and four hops to the writer's thread and back; "
+        "the triggers are compared by meaning beside the search. The embedding dominates. With 64 at a time both ways share batches, "
         "and the line's own Python (about a millisecond of parsing, deciding, wording and JSON for each question) "
         "competes with the model for the cores: its ratio there is what the single event loop costs.",
     ),
@@ -63,7 +63,7 @@ BENCHMARKS = (
         "(benchmarks/slack_naive_app.py) embeds inline and searches with numpy; it gets the same load. A question of "
         "ours that still waits in the database when time is up is not lost and is counted apart.",
         "Three programs (the bot, the server, the people in it) share two cores, so the server takes about a third of "
-        "what is measured. The bot's event loop is the limit: Bolt's dispatch, JSON, four commits and the Web API call "
+        "what is measured. The bot's event loop is the limit: Bolt's dispatch, JSON, three commits and the Web API call "
         "for each question. Offered more than it can answer, it acknowledges and stores everything at once and answers "
         "as fast as it can; the latency under such a load is the queue and nothing else.",
     ),
