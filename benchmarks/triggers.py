@@ -2,6 +2,7 @@
 
     python -m benchmarks.triggers                     the report half, as a table
     python -m benchmarks.triggers --json              the same as JSON
+    python -m benchmarks.triggers --half blind        wordings of an author who has not seen what is looked for
     python -m benchmarks.triggers --half development  what was missed and what was a false alarm, text by text
     python -m benchmarks.triggers --tune              thresholds for triggers.toml, from the development half alone
 
@@ -28,6 +29,7 @@ from bot.signals import Signals, Vectors
 from handoff import phrases, triggers
 
 LABELLED = Path("tests/signals/labelled.csv")
+BLIND = Path("tests/signals/blind.csv")  # by an author who has seen neither the words nor the examples
 DATA = Path("../shared/data")
 FALSE_ALARMS = 0.0015  # of the development half's ordinary texts that meaning may add, per trigger
 
@@ -112,9 +114,9 @@ def half(text: str) -> str:
 
 
 def labelled(which: str) -> list[Text]:
-    with LABELLED.open(encoding="utf-8", newline="") as file:
+    with (BLIND if which == "blind" else LABELLED).open(encoding="utf-8", newline="") as file:
         rows = [Text(row["text"], row["trigger"]) for row in csv.DictReader(file)]
-    return [row for row in rows if half(row.text) == which]
+    return [row for row in rows if which in ("blind", half(row.text))]
 
 
 def ordinary(which: str) -> list[Text]:
@@ -241,7 +243,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.triggers", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--half", choices=("report", "development"), default="report")
+    parser.add_argument("--half", choices=("report", "development", "blind"), default="report")
     parser.add_argument(
         "--tune", action="store_true", help="print thresholds; uses the development half alone"
     )
