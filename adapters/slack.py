@@ -341,6 +341,8 @@ class SlackAdapter:
         async with self._learning:
             if self._workspace is not None and self._session is not None and not self._session.closed:
                 return self._workspace
+            if self._closed.is_set():  # nobody would close another session any more
+                raise Unavailable("the connection to Slack is closed; this waits for the next start")
             api = self._api()
             answer = await api.call("auth.test", form=True)
             us = Us(
