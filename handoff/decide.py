@@ -28,7 +28,19 @@ from adapters.port import (
     ThreadChanged,
     TimerFired,
 )
-from handoff import claim, commands, feedback, listening, press, private, relay, resolve, sla, takeover
+from handoff import (
+    claim,
+    commands,
+    feedback,
+    listening,
+    politeness,
+    press,
+    private,
+    relay,
+    resolve,
+    sla,
+    takeover,
+)
 from handoff import conversation as talk
 from handoff.facts import HomeView, Line
 from handoff.listening import concerns, wants_search, wants_signals
@@ -153,7 +165,7 @@ def _note(t: Turn, text: str) -> None:
     spoken = next((f.language for f in t.known.found if f.language), "")
     spoken = spoken or case.language or t.policy.channel(case.place).language
     questions = case.questions
-    t.small_talk = listening.small_talk(text)
+    t.small_talk = politeness.small_talk(text)
     if text and case.phase != Phase.COLLECTING and not t.small_talk:
         questions = (*questions[-QUESTIONS_KEPT + 1 :], text)
     found = t.known.found[0] if t.known.found else None
@@ -176,7 +188,7 @@ def _bystander(t: Turn, event: MessageReceived) -> Decision:
     if event.mentions_bot and t.case.phase not in (Phase.HUMAN, Phase.MUTED):
         lines = _remember(t, event, "other")
         text = "\n".join(line.text for line in lines).strip()
-        t.small_talk = listening.small_talk(text)
+        t.small_talk = politeness.small_talk(text)
         return talk.bot_turn(t, event, text)
     return t.ignore("a third person wrote; the bot waits to be mentioned")
 

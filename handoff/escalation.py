@@ -14,7 +14,8 @@ from handoff.facts import Draft as DraftFact
 from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Transcript
 from handoff.model import CloseThread, Link, Open, Phase, Said, Say, Ticket, TicketState, Tried, Update
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule, Policy
-from handoff.summary import SUMMARY_CHARACTERS, gist, latest_question, shorten, summarise
+from handoff.politeness import gist
+from handoff.summary import SUMMARY_CHARACTERS, latest_question, shorten, summarise
 from handoff.turn import Turn
 
 SUBJECT_CHARACTERS = 80

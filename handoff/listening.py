@@ -17,13 +17,11 @@ from adapters.port import (
 from handoff import collect
 from handoff.model import Case, Phase, TicketState
 from handoff.policy import Policy, is_staff, same_person
-from handoff.summary import gist, politeness
+from handoff.politeness import gist, small_talk
 
 QUESTION_CHARACTERS = 1500
 FOLLOW_UP_CHARACTERS, FOLLOW_UP_WORDS = 80, 4
 DIGITS = 8
-SMALL_TALK_CHARACTERS = 60
-_MARKS = re.compile(r"[^\w\s']")
 _FOLLOW_UP = re.compile(
     r"(?:and|or|but|also|what about|how about|und|oder|aber|was ist mit|wie ist es mit)\b", re.IGNORECASE
 )
@@ -32,30 +30,6 @@ _ASKS = re.compile(
     r"need|want)|wie|was|wo|wann|warum|wer|welche|kann|könnt|kannst|gibt|ist|sind|darf|muss)\b",
     re.IGNORECASE,
 )
-HELLO = frozenset((
-    "hi", "hello", "hey", "hi there", "hello there", "good morning", "good afternoon", "good evening", "moin",
-    "hallo", "guten tag", "guten morgen", "servus",
-))  # fmt: skip
-THANKS = frozenset((
-    "thanks", "thank you", "thx", "ty", "thanks a lot", "thank you so much", "thank you very much", "many thanks",
-    "great thanks", "perfect thanks", "ok thanks", "cheers", "that worked", "it works", "it works now", "solved",
-    "that helped", "danke", "vielen dank", "danke schön", "dankeschön", "super danke", "ok danke", "hat geklappt",
-))  # fmt: skip
-
-
-def small_talk(text: str) -> str:
-    """`hello` or `thanks` where a message is nothing but that, else ""."""
-    said = plain(text)
-    if said in HELLO:
-        return "hello"
-    return "thanks" if said in THANKS else politeness(text)
-
-
-def plain(text: str) -> str:
-    """A short message without its punctuation, for comparing with set phrases; a longer one is none of them."""
-    if len(text) > SMALL_TALK_CHARACTERS:
-        return ""
-    return " ".join(_MARKS.sub(" ", text.lower()).split())
 
 
 def here(case: Case, event: Inbound) -> bool:

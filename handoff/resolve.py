@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.port import FormSubmitted, MessageReceived
-from handoff import claim, escalation, listening
+from handoff import claim, escalation, politeness
 from handoff.facts import Line, Proposal, Resolved
 from handoff.model import CloseThread, Decision, Mark, Phase, Said
 from handoff.policy import RESOLUTION_TYPES, ROOT_CAUSES
@@ -88,7 +88,7 @@ def propose(t: Turn, answer: str) -> None:
 
 def after_solved(t: Turn, event: MessageReceived, lines: tuple[Said, ...]) -> Decision:
     """The customer writes again: thanks stay thanks, anything else reopens."""
-    if listening.small_talk(event.text) == "thanks" and not event.files:
+    if politeness.small_talk(event.text) == "thanks" and not event.files:
         for line in lines:
             escalation.copy(t, line, event.unsupported)
         t.add(Mark(event.ref, "+1"))

@@ -32,7 +32,7 @@ from handoff.model import (
     Whisper,
 )
 from handoff.policy import Policy, refusal
-from handoff.summary import gist
+from handoff.politeness import gist
 
 REMEMBERED = 200  # lines of one conversation that the case keeps; older ones are in the journal
 SILENT = frozenset({Phase.DESK, Phase.HUMAN, Phase.MUTED})  # the bot says nothing of its own here

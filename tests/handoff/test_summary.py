@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handoff.decide import wants_search, wants_signals
-from handoff.listening import small_talk
 from handoff.model import Said, TicketState
-from handoff.summary import gist, summarise
+from handoff.politeness import gist, small_talk
+from handoff.summary import summarise
 from tests.handoff.scene import ANA, KIM, POLICY, Scene
 
 
