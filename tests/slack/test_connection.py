@@ -252,6 +252,16 @@ async def test_nothing_is_left_after_the_stop(server: SlackServer, connect: Conn
     gc.collect()
 
 
+async def test_what_leaves_after_the_stop_is_certainly_not_sent(two: Running) -> None:
+    """A row that was just leaving waits for the next start; a session opened for it would never be closed."""
+    await stop(two)
+    asked = two.server.count("auth.test")
+    with pytest.raises(Unavailable, match="next start"):
+        await two.adapter.deliver(Post(two.place(), ASKING), 0, "k1#0")
+    assert two.server.count("auth.test") == asked
+    assert two.server.count("chat.postMessage") == 0
+
+
 async def test_the_environment_cannot_switch_the_app_to_oauth(
     server: SlackServer, sink: RecordingSink, monkeypatch: pytest.MonkeyPatch, connect: Connect
 ) -> None:
