@@ -1,8 +1,7 @@
 """The words that all platforms share: who and where, what comes in, what goes out, what can fail.
 
 Pure data. An adapter turns a platform's events into `Inbound` and carries out `Op`; it never learns what a
-ticket or an answer is. Everything here is JSON-serialisable through `dump_inbound` / `load_inbound` and
-`dump_op` / `load_op`, so that the inbox and the outbox can keep it.
+ticket or an answer is. All of it can be kept as JSON (`adapters.codec`).
 """
 
 from __future__ import annotations
@@ -10,9 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Protocol
-
-from pydantic import Field, TypeAdapter
+from typing import Any, Literal, Protocol
 
 PlatformName = Literal["slack", "discord", "playground", "console"]
 
@@ -601,25 +598,3 @@ class CheckResult:
     ok: bool
     detail: str = ""
     fix: str = ""
-
-
-# --- JSON, for the inbox and the outbox --------------------------------------------------------------------
-
-_inbound: TypeAdapter[Inbound] = TypeAdapter(Annotated[Inbound, Field(discriminator="type")])
-_op: TypeAdapter[Op] = TypeAdapter(Annotated[Op, Field(discriminator="type")])
-
-
-def dump_inbound(event: Inbound) -> str:
-    return _inbound.dump_json(event).decode()
-
-
-def load_inbound(text: str) -> Inbound:
-    return _inbound.validate_json(text)
-
-
-def dump_op(op: Op) -> str:
-    return _op.dump_json(op).decode()
-
-
-def load_op(text: str) -> Op:
-    return _op.validate_json(text)

@@ -53,12 +53,15 @@ class Agents:
         actor = event.actor
         if actor is None or actor.is_bot or event.type not in ACTS:
             return
-        people = self._seen.setdefault(actor.platform, {})
+        people = self._seen.get(actor.platform, {})
         known, staff = people.get(actor.id), is_staff(actor)
         if (known == (actor.name or known)) if staff else (known is None):
             return
-        people.pop(actor.id, None)
-        if staff:
-            self._seen[actor.platform] = dict([(actor.id, actor.name), *people.items()][:PEOPLE_MAX])
-        await self._memory.set(KEY, json.dumps(self._seen))
+        others = [(who, name) for who, name in people.items() if who != actor.id]
+        now = dict([(actor.id, actor.name), *others][:PEOPLE_MAX] if staff else others)
+        seen = {**self._seen, actor.platform: now}
+        await self._memory.set(
+            KEY, json.dumps(seen)
+        )  # first: what could not be written is noted the next time
+        self._seen = seen
         self._changed(self.names)

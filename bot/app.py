@@ -105,7 +105,7 @@ class App:
             self.chores,
             clock=self.clock,
             metrics=self.metrics,
-            parked=self._parked,
+            wake=self._wake,
         )
         self.agents = Agents(self.storage, self.policy.agents, self._agents_changed)
         self._gatherer = Gatherer(
@@ -132,7 +132,7 @@ class App:
     def _promised(self, rows: Sequence[Row]) -> None:
         self.outbox.add(rows)
 
-    def _parked(self, conversation: str) -> None:
+    def _wake(self, conversation: str) -> None:
         self.engine.wake(conversation)
 
     async def _watch(self, conversation: str, decision: Decision, known: Known) -> None:

@@ -10,13 +10,12 @@ import structlog
 from adapters.port import Inbound, TimerFired
 from bot.clock import Clock, until_or
 from bot.storage import Storage
-from bot.writer import StorageError
+from bot.writer import STORAGE_RETRY_SECONDS, StorageError
 from handoff.model import Case
 
 log = structlog.get_logger("timers")
 
 IDLE_SECONDS = 3600.0
-RETRY_SECONDS = 2.0
 
 
 class Clockwork:
@@ -37,7 +36,7 @@ class Clockwork:
                 woken, following = await self._storage.due(self._clock.now(), fired)
             except StorageError as error:
                 log.error("storage_refuses", error=str(error))  # noqa: TRY400
-                woken, following = [], self._clock.now() + RETRY_SECONDS
+                woken, following = [], self._clock.now() + STORAGE_RETRY_SECONDS
             for conversation in woken:
                 self._wake(conversation)
             if not woken:

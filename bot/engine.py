@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 from pydantic import TypeAdapter
 
+from adapters.codec import dump_inbound
 from adapters.port import (
     Actor,
     ChoreDone,
@@ -28,7 +29,6 @@ from adapters.port import (
     Mark,
     MessageReceived,
     PlatformName,
-    dump_inbound,
 )
 from bot.batch import Step, fold
 from bot.clock import Clock, until_or
@@ -37,9 +37,10 @@ from bot.metrics import Metrics
 from bot.outbox import Outbox
 from bot.outgoing import promised
 from bot.pace import Pace
+from bot.receipts import explained
 from bot.routing import Router, case_id_of, fresh_case, redacted
 from bot.storage import READ_AT_ONCE, Commit, Conflict, Recorded, Storage
-from bot.writer import StorageError
+from bot.writer import STORAGE_RETRY_SECONDS, StorageError
 from handoff import model
 from handoff.decide import concerns, decide
 from handoff.forms import form_errors, form_for
@@ -50,7 +51,6 @@ log = structlog.get_logger("engine")
 T = TypeVar("T")
 
 FAILURES_MAX = 3
-RETRY_SECONDS = 2.0
 SPEAKING = (Phase.DESK, Phase.HUMAN)
 
 _known: TypeAdapter[Known] = TypeAdapter(Known)
@@ -129,7 +129,7 @@ class Engine:
                 return await read()
             except StorageError as error:
                 log.error("start_waits_for_storage", error=str(error))  # noqa: TRY400
-                await self._clock.until(self._clock.now() + RETRY_SECONDS)
+                await self._clock.until(self._clock.now() + STORAGE_RETRY_SECONDS)
         return otherwise
 
     async def drain(self, seconds: float) -> None:
@@ -288,11 +288,11 @@ class Engine:
             return self._clock.now()
         except StorageError as error:
             log.error("storage_refuses", conversation=conversation, error=str(error))  # noqa: TRY400
-            return self._clock.now() + RETRY_SECONDS
+            return self._clock.now() + STORAGE_RETRY_SECONDS
         except Exception as error:
             log.exception("event_failed", conversation=conversation)
             await self._stumble(conversation, step, f"{type(error).__name__}: {error}")
-            return self._clock.now() + RETRY_SECONDS
+            return self._clock.now() + STORAGE_RETRY_SECONDS
         return self._clock.now()
 
     def _hold(self, conversation: str, rows: Sequence[Recorded]) -> bool:
@@ -443,39 +443,3 @@ def stepped_in(case: Case, event: MessageReceived, rows: Sequence[Recorded]) -> 
         here = case.place.conversation
         people = [e for e in people if is_staff(e.actor) and e.place.conversation == here]
     return bool(people)
-
-
-def explained(
-    case: Case, decision: Decision, event: Inbound, known: Known, now: float, ms: float
-) -> dict[str, Any]:
-    """A decision in data, for the playground's why pane, the console's /why and the receipts."""
-    found = known.found[0] if known.found else None
-    ticket = decision.case.ticket
-    return {
-        "at": now,
-        "conversation": case.id,
-        "place": case.place.conversation,
-        "customer": case.customer.name or case.customer.id,
-        "event": event.type,
-        "kind": decision.kind,
-        "why": decision.why,
-        "trace": [list(item) for item in decision.trace],
-        "evidence": [
-            {"topic": h.topic, "title": h.title, "confidence": h.confidence, "score": h.score, "path": h.path,
-             "version": h.version, "evidence": dict(h.evidence)}
-            for h in (found.hits[:5] if found else ())
-        ],
-        "fired": [{"trigger": f.trigger, "why": f.why, "score": f.score} for f in known.fired],
-        "search_why": list(found.why) if found else [],
-        "snapshot": found.snapshot if found else "",
-        "confidence": found.confidence if found else None,
-        "threshold_answer": found.threshold_answer if found else None,
-        "threshold_clarify": found.threshold_clarify if found else None,
-        "language": decision.case.language,
-        "timings_ms": {**(dict(found.timings_ms) if found else {}), "whole": round(ms, 2)},
-        "phase": str(decision.case.phase),
-        "ticket": None if ticket is None else {
-            "id": ticket.id, "state": str(ticket.state), "priority": ticket.priority,
-            "assignee": ticket.assignee.name if ticket.assignee else None,
-        },
-    }  # fmt: skip

@@ -20,12 +20,12 @@ from weakref import WeakValueDictionary
 import structlog
 
 from adapters import port
-from adapters.port import ChatAdapter, Delivered, DeliveryFailed, MsgRef, Place, PlatformName, ThreadChanged
+from adapters.port import ChatAdapter, Delivered, DeliveryFailed, MsgRef, Place, ThreadChanged
 from bot.clock import Clock
 from bot.metrics import Metrics
-from bot.outgoing import Outgoing, Unresolved, deletions, resolve
+from bot.outgoing import Outgoing, Unresolved, changed, deletions, place_of, platform_of, resolve
 from bot.storage import Row, Storage
-from bot.writer import StorageError
+from bot.writer import STORAGE_RETRY_SECONDS, StorageError
 
 log = structlog.get_logger("outbox")
 
@@ -35,7 +35,6 @@ BACKOFF_SECONDS = (0.5, 1, 2, 4, 8, 15, 30, 60)
 RECHECK_SECONDS = (
     10.0  # platform.md §3.6: before an ambiguous post may be sent again where keys are best effort
 )
-STORAGE_RETRY_SECONDS = 2.0
 DOUBTFUL_MAX = 10_000
 
 
@@ -57,10 +56,10 @@ class Outbox:
         *,
         clock: Clock,
         metrics: Metrics,
-        parked: Callable[[str], None] = lambda _: None,
+        wake: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._storage, self._adapters, self._chores, self._clock = storage, adapters, chores, clock
-        self._metrics, self._wake = metrics, parked
+        self._metrics, self._wake = metrics, wake
         self._lanes: dict[str, deque[Row]] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._up: dict[str, asyncio.Event] = {name: asyncio.Event() for name in adapters}
@@ -72,9 +71,8 @@ class Outbox:
         self._changed = asyncio.Event()
         self._stopping = False
         self._group: asyncio.TaskGroup | None = None
-        self._early: (
-            list[Row] | None
-        ) = []  # committed before what an earlier process left was read; None: it was
+        # Committed before what an earlier process left was read; None: it was read.
+        self._early: list[Row] | None = []
 
     # --- life ------------------------------------------------------------------------------------------------
 
@@ -399,7 +397,7 @@ class Outbox:
         event = None
         if conversation is not None and row.out.audience != "self" and row.out.hint_lost:
             event = DeliveryFailed(
-                keys=(f"parked:{row.id}",), place=_place_of(row.out), actor=None, occurred_at=now,
+                keys=(f"parked:{row.id}",), place=place_of(row.out), actor=None, occurred_at=now,
                 anchor=row.out.anchor or changed(row.out), kind=kind, reason=reason, audience=row.out.audience,
             )  # fmt: skip
         await self._storage.park(row, f"{kind}: {reason}", event, conversation or "", now)
@@ -453,28 +451,3 @@ class Outbox:
             await self._chores(claimed)
             await self._storage.sent(claimed, None, self._clock.now())
         return None
-
-
-def platform_of(op: port.Op) -> PlatformName:
-    match op:
-        case port.Post() | port.SetThread() | port.Private():
-            return op.place.platform
-        case port.OpenThread():
-            return op.origin.place.platform
-        case port.PublishHome():
-            return op.actor.platform
-        case _:
-            return op.ref.place.platform
-
-
-def changed(out: Outgoing) -> str:
-    """What was to be done to a message that stands there already: "edit:T-1042/out/1"."""
-    return f"{out.do}:{out.target}" if out.target else ""
-
-
-def _place_of(out: Outgoing) -> Place:
-    if out.place is not None:
-        return out.place
-    if out.ref is not None:
-        return out.ref.place
-    return Place("console", "", "")

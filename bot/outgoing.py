@@ -22,6 +22,7 @@ from adapters.port import (
     Op,
     OpenThread,
     Place,
+    PlatformName,
     Post,
     Private,
     PublishHome,
@@ -223,3 +224,28 @@ def thread_under(ref: MsgRef) -> Place:
     """The thread that hangs on a message: its id on every platform that we know."""
     place = ref.place
     return Place(place.platform, place.tenant, place.channel, ref.id, place.kind, place.external)
+
+
+def platform_of(op: Op) -> PlatformName:
+    match op:
+        case Post() | SetThread() | Private():
+            return op.place.platform
+        case OpenThread():
+            return op.origin.place.platform
+        case PublishHome():
+            return op.actor.platform
+        case _:
+            return op.ref.place.platform
+
+
+def changed(out: Outgoing) -> str:
+    """What was to be done to a message that stands there already: "edit:T-1042/out/1"."""
+    return f"{out.do}:{out.target}" if out.target else ""
+
+
+def place_of(out: Outgoing) -> Place:
+    if out.place is not None:
+        return out.place
+    if out.ref is not None:
+        return out.ref.place
+    return Place("console", "", "")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from adapters.port import Actor, Envelope, Inbound, Mark, MsgRef, Place, dump_inbound, load_inbound
-from bot.outgoing import Outgoing, dump, load, thread_under
+from adapters.codec import dump_inbound, load_inbound
+from adapters.port import Envelope, Inbound, MsgRef, Place
+from bot.outgoing import Outgoing, dump, load
+from bot.statements_marks import mark
 from handoff.model import Case, Keep, Link, Ticket, Wake
 
 case_json: TypeAdapter[Case] = TypeAdapter(Case)
@@ -20,8 +22,6 @@ ref_json: TypeAdapter[MsgRef] = TypeAdapter(MsgRef)
 place_json: TypeAdapter[Place] = TypeAdapter(Place)
 ticket_json: TypeAdapter[Ticket] = TypeAdapter(Ticket)
 
-MARKS_MAX = 500
-KNOWN_CASES, KNOWN_LINES = 100, 50  # how much is looked at again for edits and deletions
 WAITING = "('pending', 'sending', 'ambiguous')"
 # A message of an agent that waits in the customer's thread: the takeover is recorded, though not decided yet.
 STEPPING_IN = """SELECT 1 FROM cases JOIN inbox USING (conversation) WHERE cases.id = outbox.case_id AND
@@ -116,76 +116,6 @@ def record(db: sqlite3.Connection, event: Inbound, conversation: str, now: float
 
 def remember(db: sqlite3.Connection, event: Envelope, seq: int, now: float) -> None:
     db.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", [(key, seq, now) for key in event.keys])
-
-
-def mark(db: sqlite3.Connection, place: Place, last: str, *, is_root: bool, now: float) -> None:
-    """Remember the newest message of a place: of the channel for a top-level message, else of the thread."""
-    if is_root:
-        place = Place(place.platform, place.tenant, place.channel, None, place.kind, place.external)
-    db.execute(
-        """INSERT INTO marks VALUES (?, ?, ?, ?, ?) ON CONFLICT (platform, place) DO UPDATE SET
-           last = CASE WHEN (length(excluded.last), excluded.last) > (length(last), last) THEN excluded.last ELSE last END,
-           at = excluded.at""",
-        (place.platform, place.conversation, place_json.dump_json(place).decode(), last, now),
-    )
-
-
-def watch(db: sqlite3.Connection, places: Sequence[Mark], now: float) -> None:
-    """Marks for places that have none: from there on something can be missed."""
-    rows = [
-        (m.place.platform, m.place.conversation, place_json.dump_json(m.place).decode(), m.after, now)
-        for m in places
-    ]
-    db.executemany("INSERT OR IGNORE INTO marks VALUES (?, ?, ?, ?, ?)", rows)
-
-
-def marks(db: sqlite3.Connection, platform: str) -> list[Mark]:
-    """Where something may have been missed, each with the last message known: the channels, the conversations (also
-    those in which nobody has written twice yet) and the staff threads of open tickets; with the messages there that
-    may have been edited or deleted."""
-    rows = db.execute(
-        """SELECT data, last FROM marks WHERE platform = ? AND (place LIKE '%:-' OR place IN
-           (SELECT conversation FROM cases) OR json_extract(data, '$.kind') = 'private') ORDER BY at DESC LIMIT ?""",
-        (platform, MARKS_MAX),
-    )
-    found = {m.place.conversation: m for m in (Mark(place_json.validate_json(r[0]), r[1]) for r in rows)}
-    rows = db.execute(
-        """SELECT json_extract(state, '$.place'), json_extract(state, '$.origin.id'), json_extract(state, '$.public')
-           FROM cases WHERE platform = ? ORDER BY updated_at DESC LIMIT ?""",
-        (platform, MARKS_MAX),
-    )
-    cards = db.execute(
-        """SELECT ref FROM tickets JOIN anchors ON anchors.name = 'T-' || number || '/card'
-           WHERE anchors.platform = ? AND state NOT IN ('solved', 'closed') ORDER BY number DESC LIMIT ?""",
-        (platform, MARKS_MAX),
-    )
-    threads = [
-        (place_json.validate_json(place), r[1]) for r in rows if r[1] for place in (r[0], r[2]) if place
-    ]
-    threads += [(thread_under(ref), ref.id) for ref in (ref_json.validate_json(r[0]) for r in cards)]
-    for place, root in threads:
-        if place.thread is not None:
-            found.setdefault(place.conversation, Mark(place, root))
-    lines = known(db, platform)
-    return [replace(m, known=tuple(lines.get(key, ()))) for key, m in found.items()]
-
-
-def known(db: sqlite3.Connection, platform: str) -> dict[str, list[MsgRef]]:
-    """What people wrote in the newest conversations that are not over, by the place where it stands."""
-    rows = db.execute(
-        """SELECT json_extract(line.value, '$.ref') FROM
-           (SELECT id, state FROM cases WHERE platform = ? AND NOT EXISTS (SELECT 1 FROM tickets WHERE case_id = cases.id
-            AND number = json_extract(cases.state, '$.ticket.number') AND tickets.state IN ('solved', 'closed'))
-            ORDER BY updated_at DESC LIMIT ?) AS open, json_each(open.state, '$.said') AS line
-           WHERE json_extract(line.value, '$.ref') IS NOT NULL AND json_extract(line.value, '$.deleted') IS NULL
-           ORDER BY line.key""",
-        (platform, KNOWN_CASES),
-    )
-    found: dict[str, list[MsgRef]] = {}
-    for (text,) in rows:
-        ref = ref_json.validate_json(text)
-        found.setdefault(ref.place.conversation, []).append(ref)
-    return {key: refs[-KNOWN_LINES:] for key, refs in found.items()}
 
 
 def recorded(db: sqlite3.Connection, row: sqlite3.Row) -> Recorded:
@@ -417,58 +347,3 @@ def keep(db: sqlite3.Connection, kept: Keep, case_id: str, now: float) -> None:
     db.execute(
         "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)", (kept.kind, kept.key, case_id, now, data)
     )
-
-
-def erase_person(
-    db: sqlite3.Connection,
-    who: tuple[str, str, str],
-    farewell: Callable[[Case, Sequence[str]], Sequence[Outgoing]],
-    now: float,
-) -> tuple[dict[str, int], list[Row]]:
-    """Erase a person's conversations: counts, and the rows that tell the desk."""
-    found = db.execute(
-        "SELECT state FROM cases WHERE platform = ? AND tenant = ? AND customer = ?", who
-    ).fetchall()
-    told: list[Row] = []
-    counts = erase_cases(db, ())
-    for case in [case_json.validate_json(row[0]) for row in found]:
-        anchors = db.execute("SELECT name, ref FROM anchors WHERE case_id = ?", (case.id,)).fetchall()
-        outs = farewell(case, [row["name"] for row in anchors])
-        for kind, count in erase_cases(db, [case.id]).items():
-            counts[kind] += count
-        needed = {out.needs for out in outs}  # names of the bot's own messages; they hold no word
-        for row in anchors:
-            if row["name"] in needed:
-                anchor(db, row["name"], case.id, ref_json.validate_json(row["ref"]), now)
-        if case.place.kind != "dm" and not case.participants:
-            # The thread was ours; nothing of who was there.
-            keep(db, Keep("erased", case.id, {}), "", now)
-        nobody = Case(case.id, case.place, Actor(case.place.platform, case.place.tenant, ""))
-        change, entry = Commit(None, nobody, "", (), now), int(now * 1000)
-        told += [promise(db, out, change, entry, n, leaving=False) for n, out in enumerate(outs)]
-    return counts, told
-
-
-def was_erased(db: sqlite3.Connection, case_id: str) -> bool:
-    query = "SELECT EXISTS (SELECT 1 FROM records WHERE kind = 'erased' AND key = ?)"
-    return bool(db.execute(query, (case_id,)).fetchone()[0])
-
-
-def erase_cases(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
-    """Remove conversations with everything that belongs to them. The journal keeps a tombstone (times, decisions,
-    hashes) without content, so that its chain still holds."""
-    counts = dict.fromkeys(
-        ("conversations", "records", "outbox", "anchors", "timers", "tickets", "journal", "inbox"), 0
-    )
-    for case in ids:
-        for name in ("records", "outbox", "anchors", "timers", "tickets"):
-            counts[name] += db.execute(f"DELETE FROM {name} WHERE case_id = ?", (case,)).rowcount
-        counts["journal"] += db.execute(
-            "UPDATE journal SET content = NULL WHERE case_id = ? AND content NOT NULL", (case,)
-        ).rowcount
-        counts["inbox"] += db.execute(
-            "DELETE FROM inbox WHERE state != 'new' AND conversation = (SELECT conversation FROM cases WHERE id = ?)",
-            (case,),
-        ).rowcount
-        counts["conversations"] += db.execute("DELETE FROM cases WHERE id = ?", (case,)).rowcount
-    return counts

@@ -11,6 +11,8 @@ from typing import Any
 
 from adapters.port import Inbound, Mark, MsgRef
 from bot import statements as sql
+from bot import statements_erase as erase
+from bot import statements_marks as stored_marks
 from bot.outgoing import Outgoing
 from bot.statements import WAITING, Commit, Conflict, Recorded, Row, ref_key
 from bot.writer import Writer
@@ -245,11 +247,11 @@ class Storage:
         return await self._do(lambda db: [r[0] for r in db.execute(query, (platform,))])
 
     async def marks(self, platform: str) -> list[Mark]:
-        return await self._do(lambda db: sql.marks(db, platform))
+        return await self._do(lambda db: stored_marks.marks(db, platform))
 
     async def watch(self, marks: Sequence[Mark], now: float) -> None:
         """Give each place that has no mark yet this one."""
-        await self._do(lambda db: sql.watch(db, marks, now))
+        await self._do(lambda db: stored_marks.watch(db, marks, now))
 
     async def query(self, statement: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """A read for reports and lists; the statements stand in `bot.reports`."""
@@ -281,11 +283,11 @@ class Storage:
         The journal keeps a tombstone (times, decisions, hashes) without content, so that its chain still holds.
         """
         who = (platform, tenant, customer)
-        return await self._do(lambda db: sql.erase_person(db, who, farewell, now))
+        return await self._do(lambda db: erase.erase_person(db, who, farewell, now))
 
     async def was_erased(self, case_id: str) -> bool:
         """Whether this conversation was ours and its person was erased."""
-        return await self._do(lambda db: sql.was_erased(db, case_id))
+        return await self._do(lambda db: erase.was_erased(db, case_id))
 
     async def scrub(self) -> None:
         """After an erasure: not one byte of it can be read in the file, its WAL or a later backup."""
@@ -308,7 +310,7 @@ class Storage:
                                    state IN ('pending', 'sending', 'ambiguous'))""",
                 (before_content,),
             ).fetchall()
-            sql.erase_cases(db, [row[0] for row in old])
+            erase.erase_cases(db, [row[0] for row in old])
             db.execute("DELETE FROM records WHERE kind = 'erased' AND at < ?", (before_content,))
             db.execute(
                 """DELETE FROM anchors WHERE at < ? AND case_id NOT IN (SELECT id FROM cases)

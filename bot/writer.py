@@ -35,6 +35,8 @@ DISK_REFUSES = (
 SCHEMA_FILES = ("0001_first.sql",)
 migrations = Migrations("firstline")
 
+STORAGE_RETRY_SECONDS = 2.0  # how long work waits that the database has refused
+
 
 class StorageError(Exception):
     """The database cannot be used; the text says why and what to do next."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from adapters.codec import dump_inbound, load_inbound
 from adapters.discord import DiscordAdapter, DiscordSettings, Timing
 from adapters.port import (
     Actor,
@@ -21,8 +22,6 @@ from adapters.port import (
     Op,
     Place,
     Span,
-    dump_inbound,
-    load_inbound,
 )
 from tests.discord_server import DiscordServer
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from adapters.port import Content, Delete, Edit, MessageReceived, Op, Post, Private, load_inbound
+from adapters.codec import load_inbound
+from adapters.port import Content, Delete, Edit, MessageReceived, Op, Post, Private
 from bot.routing import fresh_case
 from bot.statements import case_json, chain_hash
 from handoff.decide import decide

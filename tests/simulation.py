@@ -96,7 +96,7 @@ class Process:
         self.adapter = TownAdapter(world.town, lambda: world.weather, rng, world.caps)
         self.outbox = Outbox(
             self.storage, {NAME: self.adapter}, self._chore, clock=world.clock, metrics=world.metrics,
-            parked=lambda conversation: self.engine.wake(conversation),
+            wake=lambda conversation: self.engine.wake(conversation),
         )  # fmt: skip
         self.engines = [self._engine(rng) for _ in range(world.options.workers)]
         self.engine = self.engines[0]

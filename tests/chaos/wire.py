@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from adapters.codec import dump_inbound, dump_op, load_inbound, load_op
 from adapters.port import (
     Actor,
     Ambiguous,
@@ -29,10 +30,6 @@ from adapters.port import (
     Post,
     Sink,
     Unavailable,
-    dump_inbound,
-    dump_op,
-    load_inbound,
-    load_op,
 )
 from tests.world import NAME, words
 

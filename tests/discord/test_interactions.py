@@ -7,6 +7,7 @@ import dataclasses
 
 import pytest
 
+from adapters.codec import dump_op, load_op
 from adapters.discord import DiscordAdapter
 from adapters.port import (
     Actor,
@@ -23,8 +24,6 @@ from adapters.port import (
     Private,
     Rejected,
     Span,
-    dump_op,
-    load_op,
 )
 from handoff.policy import COMMANDS
 from tests.discord_server import DiscordServer, Refused

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.port import (
-    load_inbound,
-)
+from adapters.codec import load_inbound
 from tests.line.scene import (
     Line,
 )

@@ -312,7 +312,7 @@ class Line:
         self.storage = Storage(self.writer)  # type: ignore[arg-type]
         self.outbox = Outbox(
             self.storage, {p.name: p for p in self.platforms}, self.chores, clock=self.clock,  # type: ignore[misc, arg-type]
-            metrics=self.metrics, parked=lambda conversation: self.engine.wake(conversation),
+            metrics=self.metrics, wake=lambda conversation: self.engine.wake(conversation),
         )  # fmt: skip
         gatherer = self.gatherer or stand_ins.Gatherer(self.storage, self.rules, random.Random(2))
         self.engine = Engine(

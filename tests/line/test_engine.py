@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.port import (
-    load_inbound,
-)
+from adapters.codec import load_inbound
 from bot.batch import Step
 from bot.engine import FAILURES_MAX
 from bot.writer import StorageError

@@ -9,7 +9,8 @@ from typing import Literal
 
 import pytest
 
-from adapters.port import Mark, MsgRef, Place, dump_inbound
+from adapters.codec import dump_inbound
+from adapters.port import Mark, MsgRef, Place
 from bot.reports import Reports
 from bot.statements import Commit, Conflict
 from bot.writer import StorageError

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.chat_room import Room
+from adapters.codec import dump_inbound, load_inbound
 from adapters.console import ConsoleAdapter
 from adapters.local_chat import LocalChat
 from adapters.playground import PlaygroundAdapter
@@ -40,8 +41,6 @@ from adapters.port import (
     Rejected,
     SetThread,
     Unavailable,
-    dump_inbound,
-    load_inbound,
 )
 from tests.playground.world import ADMINS, AGENTS, CUSTOMERS, SmallDesk, para
 

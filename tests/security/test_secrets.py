@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from adapters.port import CommandInvoked, MessageReceived, MsgRef, Place, dump_inbound
+from adapters.codec import dump_inbound
+from adapters.port import CommandInvoked, MessageReceived, MsgRef, Place
 from bot import log
 from bot.routing import redacted
 from bot.writer import copy_database

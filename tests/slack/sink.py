@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from adapters.port import Actor, Form, FormErrors, Inbound, Mark, MessageReceived, dump_inbound, load_inbound
+from adapters.codec import dump_inbound, load_inbound
+from adapters.port import Actor, Form, FormErrors, Inbound, Mark, MessageReceived
 
 E = TypeVar("E")
 

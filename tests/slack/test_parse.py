@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from adapters.codec import dump_inbound, load_inbound
 from adapters.port import (
     ActionInvoked,
     CommandInvoked,
@@ -22,8 +23,6 @@ from adapters.port import (
     Place,
     ReactionChanged,
     ThreadChanged,
-    dump_inbound,
-    load_inbound,
 )
 from adapters.slack_events import parse_event
 from adapters.slack_gestures import parse_gesture
