@@ -158,7 +158,7 @@ class Chores:
         if verb == "impact":
             return True, await self._recall.show(topic)
         if verb == "correct":
-            if not args.get("admin"):
+            if "admin" not in args.get("roles", ()):
                 return False, {"problem": "admin_only"}
             result = await self._recall.correct(topic, text.strip()) if topic else {"problem": "no_topic"}
             return "problem" not in result, result
@@ -203,9 +203,9 @@ class Chores:
 
 
 def asked_by(args: Mapping[str, Any]) -> Actor | None:
-    """Whoever gave the command, with the rights that they had then."""
+    """Whoever gave the command, with the rights that they had then: no more, and not their team's fewer."""
     platform, who = args.get("platform"), args.get("by")
     if platform not in PLATFORMS or not who:
         return None
-    roles = frozenset({"admin", "agent"} if args.get("admin") else {"agent"})
+    roles = frozenset(str(role) for role in args.get("roles", ()))
     return Actor(platform, str(args.get("tenant", "")), str(who), str(args.get("by_name", "")), roles=roles)

@@ -52,7 +52,7 @@ def _chore(t: Turn, event: CommandInvoked, name: str) -> Decision:
         "by_name": actor.name,
         "platform": actor.platform,
         "tenant": actor.tenant,
-        "admin": "admin" in actor.roles,
+        "roles": sorted(actor.roles),
     }
     t.add(Chore(name, args))
     t.keep("audit", f"{event.keys[0] if event.keys else name}", command=name, by=actor.id, at=t.now)

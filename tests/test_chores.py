@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -117,3 +118,32 @@ async def test_whoever_asks_reads_what_is_stored_in_words(desk: Desk) -> None:
     assert "Stored about you" in stored
     assert "T-1: I want to talk to a human" in stored
     assert "Everything about you is erased" in desk.driver.whispers("ana")[-1].text
+
+
+async def test_whoever_asks_keeps_the_rights_that_they_have(desk: Desk) -> None:
+    """The result of a customer's command does not come back as an agent's."""
+    await desk.runs("ana", "/firstline my-data")
+    await desk.runs("kim", "/firstline status")
+    await desk.runs("dana", "/firstline status")
+
+    rows = await desk.rows("SELECT payload FROM inbox WHERE kind = 'chore_done' ORDER BY seq")
+    actors = [json.loads(row["payload"])["actor"] for row in rows]
+    assert {actor["id"]: set(actor["roles"]) for actor in actors} == {
+        "ana": set(),
+        "kim": {"agent"},
+        "dana": {"agent", "admin"},
+    }
+
+
+async def test_a_team_reads_the_reports_on_its_own_tickets(knowledge: Knowledge, tmp_path: Path) -> None:
+    """Where a queue is worked by a role, the answer is for whoever asked, not for the ticket's thread."""
+    team = {"route": [{"name": "desk", "role": "billing-team"}]}
+    people = {"staff": {"playground": {"agents": ["dana", "kim", "lee"]}}}
+    async with Desk(knowledge, tmp_path, **team, **people) as desk:
+        await desk.says("ben", "I want to talk to a human")
+
+        await desk.runs("lee", "/firstline why T-1")
+        await desk.runs("kim", "/firstline why T-1")
+
+        assert "trigger human" in desk.driver.whispers("lee")[-1].text
+        assert "trigger human" not in desk.driver.whispers("kim")[-1].text
