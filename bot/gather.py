@@ -15,14 +15,14 @@ from typing import Protocol
 import structlog
 from rapidfuzz import fuzz
 
-from adapters.port import Inbound, MessageReceived
+from adapters.port import CommandInvoked, Inbound, MessageAction, MessageReceived
 from bot.batch import Step
 from bot.metrics import Metrics
 from bot.signals import Signal, Signals
 from bot.writing import Writing
 from handoff.decide import wants_search, wants_signals
 from handoff.model import Case, Earlier, Found, Hit, Known
-from handoff.policy import Policy
+from handoff.policy import Policy, same_person
 from knowledge.library import Found as KnowledgeFound
 from knowledge.library import Library, Scope
 from knowledge.tokens import split_questions, words
@@ -191,14 +191,27 @@ async def _nothing_found() -> tuple[tuple[Found, ...], str]:
 
 def scope_of(case: Case, event: Inbound) -> Scope:
     """Where and as whom the question is asked: it limits what may be found, before anything is ranked."""
-    place = case.place
-    roles = case.customer.roles
+    place = (
+        event.place if isinstance(event, CommandInvoked) else case.place
+    )  # a command's answer is shown there
+    roles = roles_of(case, event)
     tags = event.tags if isinstance(event, MessageReceived) else ()
     audience: frozenset[str] = frozenset({"public", place.channel, *roles})
     return Scope(
         channel=place.channel, roles=roles, language=case.language, tags=tags, audience=audience,
         previous=case.questions[-1] if case.questions else "",
     )  # fmt: skip
+
+
+def roles_of(case: Case, event: Inbound) -> frozenset[str]:
+    """The roles that count are those that the customer has now: a conversation may be older than a role that was taken
+    away. Where somebody else asks in it, it is what both may read; where an agent looks something up for the customer,
+    it is what the customer may."""
+    asker, customer = event.target_author if isinstance(event, MessageAction) else event.actor, case.customer
+    if asker is not None and same_person(asker, customer):
+        return asker.roles
+    other = asker if isinstance(event, MessageReceived) else None
+    return customer.roles if other is None else other.roles & customer.roles
 
 
 def found_of(found: KnowledgeFound, question: str) -> Found:

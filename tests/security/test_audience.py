@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from adapters.port import Actor, MessageReceived, MsgRef, Place
+from adapters.port import Actor, CommandInvoked, Inbound, MessageReceived, MsgRef, Place
 from bot.batch import Step
-from bot.routing import fresh_case
+from bot.routing import Router, fresh_case
 from knowledge.library import Scope
 from tests.security.scene import Desk
 from tests.stage import Knowledge
@@ -103,6 +103,58 @@ async def test_what_is_gathered_for_a_decision_minds_who_asks_and_where(
     known = await secure.app.engine._gatherer.known(
         case, Step(event, (1,), (event.ref,), (event.text,)), 1, "", 0.0
     )
+
+    assert known.found
+    assert any(c in repr(known) for c in CANARIES) == sees
+
+
+QUESTION = "What is the address of the sandbox for partners?"
+HELP, PARTNERS = (Place("playground", "playground", name, "m1", "channel") for name in ("help", "partners"))
+
+
+def anybody(who: str, *roles: str) -> Actor:
+    return Actor("playground", "playground", who, who.title(), roles=frozenset(roles))
+
+
+def writes(who: Actor, place: Place = HELP, number: str = "m2") -> MessageReceived:
+    return MessageReceived(
+        keys=(number,), place=place, actor=who, occurred_at=0.0, ref=MsgRef(place, number), text=QUESTION, mentions_bot=True,
+    )  # fmt: skip
+
+
+def asks_in_private(who: Actor, place: Place) -> CommandInvoked:
+    return CommandInvoked(keys=("c",), place=place, actor=who, occurred_at=0.0, name="ask", text=QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "sees"),
+    [
+        pytest.param(writes(anybody("ana", "partners")), writes(anybody("ana")), False, id="the role was taken"),
+        pytest.param(writes(anybody("ana")), writes(anybody("ana", "partners")), True, id="the role was given"),
+        pytest.param(
+            writes(anybody("ana", "partners")), writes(anybody("ben")), False, id="somebody without it asks on"
+        ),
+        pytest.param(
+            writes(anybody("ana")), writes(anybody("ben", "partners")), False, id="somebody with it asks in public"
+        ),
+        pytest.param(
+            asks_in_private(anybody("ana"), PARTNERS), asks_in_private(anybody("ana"), HELP), False, id="from elsewhere"
+        ),
+        pytest.param(
+            asks_in_private(anybody("ana"), HELP), asks_in_private(anybody("ana"), PARTNERS), True, id="from there"
+        ),
+        pytest.param(
+            asks_in_private(anybody("ana", "partners"), HELP), asks_in_private(anybody("ana"), HELP), False,
+            id="a command after the role was taken",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_counts_is_who_asks_now_and_where_not_how_the_conversation_began(
+    secure: Desk, first: Inbound, then: Inbound, sees: bool
+) -> None:
+    case = fresh_case(await Router(secure.app.storage, secure.app.policy).conversation(first), first, 0.0)
+
+    known = await secure.app.engine._gatherer.known(case, Step(then, (1,)), 1, "", 0.0)
 
     assert known.found
     assert any(c in repr(known) for c in CANARIES) == sees
