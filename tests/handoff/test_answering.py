@@ -119,6 +119,9 @@ def test_the_third_turn_offers_or_hands_over_without_being_asked() -> None:
     scene.asks("one", found(LOGIN, sure=0.3))
     scene.asks("two", found(LOGIN, sure=0.3))
     assert scene.asks("three", found(LOGIN, sure=0.3)).kind == "escalate"
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.trigger == "third_turn"
+    assert isinstance(scene.told[-1], HandedOver)
     happy = Scene()
     happy.asks("refund", found(REFUND))
     happy.asks("invoice", found(INVOICE))

@@ -46,6 +46,25 @@ def test_a_reply_stops_the_reminders() -> None:
     assert "claim_release" not in scene.passes(24 * HOUR)
 
 
+def test_whoever_has_it_is_reminded_of_a_customer_without_news_for_a_day() -> None:
+    scene = Scene().claimed()
+    scene.notes(KIM, "!reply Looking into it")
+    scene.asks("ok?")
+    asked = scene.now
+    assert "follow_up" not in scene.passes(23 * HOUR)
+    assert scene.passes(2 * HOUR).count("follow_up") == 1
+    (line,) = [line for line in scene.staff_saw(Line) if line.key == "timer.follow_up"]
+    assert line.mention == KIM.id
+    assert "follow_up" not in scene.passes(asked + 100 * HOUR - scene.now)
+
+    scene = Scene().claimed()
+    scene.notes(KIM, "!reply Looking into it")
+    scene.asks("ok?")
+    scene.passes(23 * HOUR)
+    scene.notes(KIM, "!reply Still looking")
+    assert "follow_up" not in scene.passes(30 * HOUR), "a reply is news"
+
+
 def test_a_jump_of_the_clock_reminds_first_and_does_not_release_at_once() -> None:
     scene = Scene().claimed()
     scene.now += 24 * HOUR
@@ -159,7 +178,10 @@ def test_close_and_reopen_at_the_same_moment_have_one_legal_end() -> None:
             )
             assert scene.play(late).kind == "ignore"
         ticket = scene.case.ticket
-        assert ticket is None or ticket.state in (TicketState.OPEN, TicketState.CLOSED)
+        assert ticket is not None
+        assert ticket.state == (TicketState.CLOSED if close_first else TicketState.OPEN)
+        assert ticket.reopened == (0 if close_first else 1)
+        assert ("solved_close" in scene.timers) is False
 
 
 def test_a_timer_fires_once_however_often_it_comes() -> None:
