@@ -1,7 +1,8 @@
 """A local server that speaks Ollama's API, and misbehaves on order.
 
 It answers /api/version, /api/tags and /api/chat (streaming NDJSON and plain) as Ollama does, refuses what Ollama
-refuses, and keeps every request. What a chat answers is queued; an empty queue is a mistake of the test.
+refuses, and keeps every request. What a chat answers is queued, or stands ready for every question of one form; an empty
+queue is a mistake of the test.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ class Ollama:
 
     models: tuple[str, ...] = ("small:latest",)
     replies: deque[Reply] = field(default_factory=deque)
+    always: dict[str, Reply] = field(default_factory=dict)  # by the title of the schema that is asked for
     asked: list[dict[str, Any]] = field(default_factory=list)
     running: int = 0
     most: int = 0
@@ -49,6 +51,11 @@ class Ollama:
 
     def next(self, *replies: Reply) -> None:
         self.replies.extend(replies)
+
+    @property
+    def forms(self) -> list[str]:
+        """What was asked for, in order."""
+        return [form_of(body) for body in self.asked]
 
     @property
     def prompts(self) -> list[dict[str, Any]]:
@@ -103,9 +110,15 @@ async def chat(request: web.Request) -> web.StreamResponse:
     try:
         if ollama.gate is not None:
             await ollama.gate.wait()
-        return await answer(request, ollama.replies.popleft(), body)
+        ready = ollama.always.get(form_of(body))
+        return await answer(request, ready or ollama.replies.popleft(), body)
     finally:
         ollama.running -= 1
+
+
+def form_of(body: dict[str, Any]) -> str:
+    """The title of the schema that a chat's answer must have."""
+    return str(body["format"].get("title", "")) if isinstance(body.get("format"), dict) else ""
 
 
 def wrong(body: dict[str, Any], ollama: Ollama) -> web.Response | None:
