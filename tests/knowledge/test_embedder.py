@@ -12,7 +12,7 @@ import pytest
 
 from knowledge import export, models, precision
 from knowledge.embedder import Embedder
-from knowledge.engine import OnnxEngine
+from knowledge.engine import OnnxEngine, ReferenceEngine
 from knowledge.passage import KnowledgeError
 
 TEXTS = ["How do I get a refund?", "refund", "Wo ist meine Rechnung?", "a much longer question " * 40, "?"]
@@ -28,6 +28,47 @@ def exported(pytestconfig: pytest.Config, open_library) -> Path:
 
 def test_the_export_was_checked_against_the_reference(exported):
     assert json.loads((exported / "about.json").read_text())["cosine_fp32"] >= export.FAITHFUL
+
+
+def test_vectors_are_those_of_sentence_transformers(exported):
+    """Also where the export is an old one and what runs it has changed."""
+    reference = ReferenceEngine(str(export.model_folder("")))
+    made = OnnxEngine(exported, "fp32", workers=2)
+
+    for passages in (False, True):
+        expected = reference.encode(TEXTS, passages=passages)
+        assert (
+            float(np.min(np.sum(made.encode(TEXTS, passages=passages) * expected, axis=1))) >= export.FAITHFUL
+        )
+    assert (made.dimension, made.limit) == (reference.dimension, reference.limit)
+    assert made.offsets(TEXTS) == reference.offsets(TEXTS)
+    made.close()
+
+
+def test_a_model_that_cannot_be_exported_runs_on_sentence_transformers(tmp_path, caplog, monkeypatch):
+    """Another pooling than the exported graph can do: nothing is left of the try, and the answers are the model's."""
+    folder = tmp_path / "model"
+    packaged = export.model_folder("")
+    assert packaged is not None
+    for path in packaged.rglob("*"):
+        if path.is_file() and not path.name.endswith((".md", ".onnx", ".bin")):
+            copy = folder / path.relative_to(packaged)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.symlink_to(path)
+    pooling = folder / "1_Pooling" / "config.json"
+    settings = json.loads(pooling.read_text())
+    pooling.unlink()
+    modes = {key: key == "pooling_mode_max_tokens" for key in settings if key.startswith("pooling_mode")}
+    pooling.write_text(json.dumps(settings | modes | {"pooling_mode_max_tokens": True}))
+    monkeypatch.setenv("FIRSTLINE_MODELS", str(tmp_path / "models"))
+    _, content = models.identify(str(folder))
+
+    engine = models.load(str(folder), content, tmp_path, threads=1, workers=1)
+
+    assert engine.name == "sentence-transformers"
+    assert "model_not_exported" in caplog.text
+    assert not models.folder_of(content, tmp_path).exists()
+    assert np.allclose(np.linalg.norm(engine.encode(TEXTS), axis=1), 1.0, atol=1e-5)
 
 
 def test_int8_stays_close_to_fp32(exported):
@@ -148,3 +189,26 @@ def test_int8_is_chosen_by_what_it_costs_on_the_teams_own_texts(exported, tmp_pa
     assert precision.settled(tmp_path) == ("int8" if loss.bearable else "fp32")
     assert precision.measure(full, full, texts).agreement == 1.0
     assert 0.0 < loss.drift < 0.1
+
+
+class Forgetful(CountingEngine):
+    """An int8 variant that lost too much: what it computes has little to do with the texts."""
+
+    def encode(self, texts, *, passages=False):
+        rows = np.array(
+            [np.random.default_rng(len(text)).normal(size=384) for text in texts], dtype=np.float32
+        )
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_where_int8_costs_too_much_fp32_is_used_from_then_on(exported, tmp_path, monkeypatch):
+    place = tmp_path / "models" / "abc"
+    place.mkdir(parents=True)
+    for name in ("about.json", "tokenizer.json", "fp32.onnx", "int8.onnx"):
+        (place / name).symlink_to(exported / name)
+    monkeypatch.setenv("FIRSTLINE_MODELS", str(tmp_path / "models"))
+    texts = [f"How do I change setting {number} of the {'very ' * (number % 7)}app?" for number in range(80)]
+
+    assert models.load("", "abc", tmp_path, threads=1, workers=1).name == "onnxruntime int8"
+    assert precision.settle(place, Forgetful(), texts) == "fp32"
+    assert models.load("", "abc", tmp_path, threads=1, workers=1).name == "onnxruntime fp32"
