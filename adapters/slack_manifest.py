@@ -22,7 +22,7 @@ BOT_SCOPES: dict[str, str] = {
     "metadata.message:read": "find its own messages again after a lost connection, instead of sending twice",
     "reactions:read": "hear thumbs up and down",
     "reactions:write": "show that a message was seen",
-    "usergroups:read": "agents and admins given as a user group",
+    "usergroups:read": "agents and admins given as a user group, and who is taken out of it",
     "users:read": "names, who is a workspace admin, and whose account was deactivated",
     "users:read.email": "know a customer's address without asking",
 }
@@ -31,7 +31,7 @@ BOT_EVENTS = (
     "app_home_opened", "app_mention", "app_uninstalled", "channel_archive", "channel_deleted", "channel_shared",
     "channel_unarchive", "group_archive", "group_deleted", "group_unarchive", "member_joined_channel",
     "member_left_channel", "message.channels", "message.groups", "message.im", "reaction_added",
-    "reaction_removed", "team_join", "tokens_revoked", "user_change",
+    "reaction_removed", "subteam_members_changed", "team_join", "tokens_revoked", "user_change",
 )  # fmt: skip
 
 CLICKS = """\

@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 import aiohttp
 
+from adapters.slack_manifest import BOT_EVENTS
 from tests.slack.delivery import MAX_RETRIES, Delivery, HttpTarget, Sockets
 from tests.slack.workspace import APP, BOT_USER, TEAM, Workspace
 
 T = TypeVar("T")
+SUBSCRIBED = frozenset(name.partition(".")[0] for name in BOT_EVENTS)
 
 
 class Courier:
@@ -49,9 +51,17 @@ class Courier:
         await self.wait_for(lambda: self._in_air == 0 and all(d.acked for d in self.outstanding), seconds)
 
     async def emit(
-        self, event: Mapping[str, Any], *, event_id: str = "", wait: bool = False, **outer: Any
+        self,
+        event: Mapping[str, Any],
+        *,
+        event_id: str = "",
+        wait: bool = False,
+        unasked: bool = False,
+        **outer: Any,
     ) -> Delivery:
-        """Deliver one event of the Events API, as Slack would: to one socket, or over HTTP."""
+        """Deliver one event of the Events API, as Slack would: to one socket, or over HTTP, and only if the app's
+        manifest subscribes to it (`unasked`: or somebody has clicked more together)."""
+        assert unasked or event["type"] in SUBSCRIBED, f"the manifest does not subscribe to {event['type']}"
         event = {"event_ts": event.get("ts") or self.space.ts(), **event}
         payload = {
             "token": "verification", "team_id": TEAM, "context_team_id": TEAM, "api_app_id": APP, "event": event,
