@@ -168,14 +168,16 @@ def test_a_solved_ticket_closes_so_long_after_it_was_solved_not_after_it_was_ope
 
 
 def test_a_choice_may_be_called_like_an_order_to_the_form() -> None:
-    field = FieldRule("addon", "Which add-on?", kind="choice", choices=("None", "Back office"))
-    categories = {**CATEGORIES, "sales": CategoryRule("sales", "Sales", level="collect", fields=("addon",))}
-    policy = replace(POLICY, fields={**FIELDS, "addon": field}, categories=categories)
-    scene = Scene(policy)
+    field = FieldRule("side", "Which side?", kind="choice", choices=("Front", "Back"))
+    categories = {
+        **CATEGORIES,
+        "sales": CategoryRule("sales", "Sales", level="collect", fields=("side", "seats")),
+    }
+    scene = Scene(replace(POLICY, fields={**FIELDS, "side": field}, categories=categories))
     scene.asks("A quote, please", fired="quote")
-    scene.asks("none")
-    assert scene.case.ticket is not None
-    assert scene.case.ticket.fields == {"addon": "None"}
+    scene.asks("back")
+    assert scene.case.collecting is not None
+    assert (dict(scene.case.collecting.values), scene.case.collecting.at) == ({"side": "Back"}, 1)
 
 
 @pytest.mark.parametrize(
