@@ -164,6 +164,13 @@ class PlaygroundAdapter(LocalChat):
         self._tell("command", given)
         return given["key"]
 
+    def command_opened(self, key: str, form: str) -> None:
+        """A command in the admin pane opened a form: that is what came of it."""
+        for given in self._commands:
+            if given["key"] == key:
+                given["opened"] = form
+                self._tell("command", given)
+
     def expect_work(self, conversation: str, customer: str) -> None:
         """Show that the bot is at it in this conversation, until it speaks there or its decision is known."""
         self._working[conversation] = customer

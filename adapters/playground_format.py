@@ -35,6 +35,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "command": ("Command", "plain"),
     "timer": ("Timer", "plain"),
     "ignore": ("Nothing to do", "plain"),
+    "unaddressed": ("Left alone", "plain"),
 }
 
 # How the parts of a passage's evidence are called in front of a support lead; any other key shows as it is.
@@ -211,6 +212,7 @@ def trace_view(trace: Mapping[str, Any], number: int) -> Json:
         "place": place_of(trace),
         "customer": str(trace.get("customer") or ""),
         "event": str(trace.get("event") or ""),
+        "key": str(trace.get("key") or ""),
         "kind": kind,
         "label": label,
         "tone": tone,

@@ -273,6 +273,8 @@ async def command(chat: PlaygroundAdapter, body: Body) -> Body:
     key = chat.announce_command(user, text) if body.get("pane") else chat.command_key()
     await chat.command(user, text, str(body.get("channel") or ""), key)
     opened = [v for v in chat.forms(user) if v.id not in before]
+    if opened:
+        chat.command_opened(key, opened[-1].form.title)
     return {"key": key, "form": chat.shown_form(opened[-1]) if opened else None}
 
 

@@ -17,6 +17,7 @@ from bot.config import Config
 from bot.gather import Gatherer
 from bot.metrics import Metrics
 from bot.policies import policy_of
+from bot.receipts import surest
 from bot.routing import fresh_case, redacted
 from bot.signals import Signals
 from handoff.decide import decide
@@ -125,7 +126,7 @@ async def ask_once(config: Config, question: str) -> dict[str, Any]:
 
 
 def described(decision: Decision, known: Known, timings: Mapping[str, float]) -> dict[str, Any]:
-    found = known.found[0] if known.found else None
+    found = surest(known)
     says = [e.what for e in decision.effects if isinstance(e, Say) and isinstance(e.what, Answer)]
     answer = says[0] if says else None
     scores = {h.topic: h.score for h in (found.hits if found else ())}

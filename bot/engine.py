@@ -339,6 +339,11 @@ class Engine:
         case = loaded or await self._fresh(conversation, event, now)
         if not concerns(case, event, self.policy):
             await self._storage.drop(step.seqs, "not for us")
+            if isinstance(event, MessageReceived):  # its author may be watching for what comes of it
+                off = "off" in (self.policy.launch_mode, self.policy.channel(event.place).mode)
+                why = "the bot is switched off" if off else "nobody called the bot"
+                left_alone = Decision(case, why=why, kind="unaddressed")
+                self._show(case, left_alone, event, Known(), now, 0.0)
             return
         anchor = await self._router.anchor(event)
         known = await self._gatherer.known(case, step, self._number, anchor, now)
@@ -423,6 +428,12 @@ class Engine:
             "decided", conversation=case.id, event_kind=event.type, platform=event.place.platform,
             decision=decision.kind, why=decision.why, ticket=ticket.id if ticket else None, ms=round(ms, 1),
         )  # fmt: skip
+        self._show(case, decision, event, known, now, ms)
+
+    def _show(
+        self, case: Case, decision: Decision, event: Inbound, known: Known, now: float, ms: float
+    ) -> None:
+        """The why, to whoever watches: also of what is left alone."""
         if not self.observers:
             return
         trace = explained(case, decision, event, known, now, ms)

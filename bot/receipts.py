@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.port import Inbound
-from handoff.model import Case, Decision, Known
+from handoff.model import Case, Decision, Found, Known
 
 
 def explained(
     case: Case, decision: Decision, event: Inbound, known: Known, now: float, ms: float
 ) -> dict[str, Any]:
     """What was asked, what was found, what was decided and why; every value fits into JSON."""
-    found = known.found[0] if known.found else None
+    found = surest(known)
     ticket = decision.case.ticket
     return {
         "at": now,
@@ -20,6 +20,7 @@ def explained(
         "place": case.place.conversation,
         "customer": case.customer.name or case.customer.id,
         "event": event.type,
+        "key": event.keys[0] if event.keys else "",
         "kind": decision.kind,
         "why": decision.why,
         "trace": [list(item) for item in decision.trace],
@@ -42,3 +43,8 @@ def explained(
             "assignee": ticket.assignee.name if ticket.assignee else None,
         },
     }  # fmt: skip
+
+
+def surest(known: Known) -> Found | None:
+    """Of several questions in one message the one that the decision rests on: what was surest found."""
+    return max(known.found, key=lambda f: f.confidence, default=None)

@@ -219,7 +219,10 @@ class Stage:
         return delivering
 
     def _observe(self, trace: Mapping[str, Any]) -> None:
-        """What was decided in each customer's conversations: the same on every platform."""
+        """What was decided in each customer's conversations: the same on every platform. What nobody said to the bot
+        is left out: some platforms pass it on, others do not even listen."""
+        if trace["kind"] == "unaddressed":
+            return
         ticket = trace["ticket"]
         entry = (trace["event"], trace["kind"], trace["phase"], ticket["state"] if ticket else "")
         self.trace.setdefault(str(trace["customer"]).casefold(), []).append(entry)

@@ -177,16 +177,30 @@ function note(...words) {
 }
 
 /** A command was given in this pane, here or on another page: make room for what comes of it. */
-function asked({ key, user, text }) {
+function asked({ key, user, text, opened }) {
+  if (results.has(key)) return came(key, `opened the form “${opened}”`);
   results.set(key, note(
     make("p", { class: "asked" }, make("code", { text: `/firstline ${text}` }), make("span", { class: "hint", text: ` ${store.people.get(user)?.name ?? ""}` })),
     make("p", { class: "hint waiting", text: "working…" })));
+  if (opened) came(key, `opened the form “${opened}”`);
+}
+
+/** What came of a command that has no result of its own to show. */
+function came(key, words) {
+  const waiting = results.get(key)?.querySelector(".waiting");
+  if (waiting) waiting.textContent = words;
+}
+
+/** Such a command shows in its decision; the others' results arrive as messages. */
+function decided(trace) {
+  if (trace.kind !== "command") came(trace.key, trace.why);
 }
 
 function drawResults(commands) {
   results.clear();
   byId("results").replaceChildren();
   commands.forEach(asked);
+  store.traces.forEach(decided);
   for (const message of store.messages.values()) if (inPane(message)) result(message);
 }
 
@@ -289,6 +303,7 @@ on("thread", (thread) => { for (const feed of Object.values(feeds)) feed.threadC
 on("working", () => feeds.customer.workChanged());
 on("trace", (trace) => {
   addTrace(trace);
+  decided(trace);
   hint("why");
 });
 on("link", (state) => {

@@ -9,8 +9,9 @@ const FIELD = {
   email: () => make("input", { type: "email", autocomplete: "off" }),
   date: () => make("input", { type: "date" }),
   file: () => make("input", { type: "file" }),
+  // Nothing is chosen in advance: a first choice that nobody made would be counted as one.
   choice: ({ choices, required }) => make("select", {},
-    required ? null : make("option", { value: "", text: "No choice" }),
+    make("option", { value: "", text: required ? "Choose…" : "No choice" }),
     ...choices.map(({ value, label }) => make("option", { value, text: label }))),
 };
 
@@ -46,6 +47,12 @@ export function openForm(form, user) {
     if (submit.getAttribute("aria-busy")) return;
     submit.setAttribute("aria-busy", "true");
     general.hidden = true;
+    const open = form.inputs.filter((i) => i.kind === "choice" && i.required && !fields.elements[i.id].value);
+    if (open.length) {
+      showErrors(fields, form, Object.fromEntries(open.map((i) => [i.id, "Please choose one."])), general);
+      submit.removeAttribute("aria-busy");
+      return;
+    }
     try {
       const answer = await act("submit", { user, view: form.view, ...(await filled(fields, form)) });
       if (answer.errors) {

@@ -202,6 +202,20 @@ async def test_whoever_watches_is_told_why(tmp_path: Path) -> None:
     assert told["why"]
     assert told["evidence"][0]["topic"] == "refunds"
     assert told["snapshot"] == "s-1"
+    assert told["key"]
+
+
+@virtual
+async def test_whoever_watches_is_told_too_that_the_bot_stays_out_of_it(tmp_path: Path) -> None:
+    """A page that shows "working on it" would show it for ever."""
+    line = Line(tmp_path)
+    seen: list[Any] = []
+    line.engine.observers.append(seen.append)
+    async with line.up():
+        await line.hears(says("anybody here for lunch?", 100, where=place("100", "talk")))
+        await line.passes(10)
+        assert not line.states()
+    assert [(s["kind"], s["why"]) for s in seen] == [("unaddressed", "nobody called the bot")]
 
 
 @virtual

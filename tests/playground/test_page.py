@@ -107,6 +107,15 @@ async def test_from_question_to_claimed_ticket_with_the_keyboard_alone(page: Pag
     await keys.press("Enter")
     dialog = page.get_by_role("dialog", name="Tell us more")
     await expect(dialog.get_by_label("E-mail")).to_be_focused()
+    await keys.press("Enter")
+    plan = dialog.get_by_label("Plan")
+    await expect(plan).to_be_focused()
+    await expect(plan).to_have_value("")  # a choice that nobody made is none
+    await expect(dialog).to_contain_text("Please choose one.")
+    await keys.type("Team")
+    await expect(plan).to_have_value("t")
+    await keys.press("Shift+Tab")
+    await keys.press("Shift+Tab")
     await keys.type("nonsense")
     await keys.press("Enter")
     await expect(dialog).to_contain_text("That is not an e-mail address.")
@@ -294,6 +303,20 @@ async def test_admin_commands_answer_in_their_own_pane(page: Page) -> None:
     await page.reload()
     await expect(results).to_contain_text("/firstline status")
     await expect(results).to_contain_text("44 topics")
+
+
+async def test_a_command_whose_result_stands_elsewhere_does_not_look_unfinished(page: Page) -> None:
+    results = page.get_by_role("log", name="Command results")
+    for command in ("claim T-1042", "resolve T-1042"):
+        await page.locator("#command-text").fill(command)
+        await page.locator("#command-text").press("Enter")
+    await expect(page.get_by_role("dialog", name="Resolve")).to_be_visible()
+
+    for _ in range(2):
+        await expect(results).to_contain_text("Dana claimed T-1042")
+        await expect(results).to_contain_text("opened the form “Resolve”")
+        await expect(results).not_to_contain_text("working")
+        await page.reload()
 
 
 async def test_a_file_goes_along_with_a_message(page: Page, site: Site) -> None:

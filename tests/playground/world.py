@@ -97,6 +97,10 @@ class SmallDesk:
         match event:
             case ActionInvoked(verb="person"):
                 return DETAILS
+            case CommandInvoked(name="resolve", text=ticket):
+                return Form(
+                    id="resolve", title="Resolve", inputs=(FormInput("text", "Summary"),), context=ticket
+                )
             case FormSubmitted(values=values) if "@" not in values.get("email", ""):
                 return FormErrors({"email": "That is not an e-mail address."})
         self.events.append(event)
@@ -109,6 +113,8 @@ class SmallDesk:
                 await self.open_ticket(event)
             case ActionInvoked(verb="claim"):
                 await self.claim(event)
+            case CommandInvoked(name="claim", text=ticket):
+                self.chat.observe(self.trace(event, "claim", f"Dana claimed {ticket}"))
             case CommandInvoked():
                 await self.say_status(event)
         return None
@@ -189,6 +195,7 @@ class SmallDesk:
             "at": event.occurred_at,
             "conversation": event.place.conversation,
             "event": event.type,
+            "key": event.keys[0],
             "kind": kind,
             "why": why,
             "trace": [("triggers", "none"), ("launch mode", "answer"), ("level", "answer")],
