@@ -12,7 +12,7 @@ from handoff import fields, priority, private, reasons
 from handoff import ticket as tickets
 from handoff.facts import Draft as DraftFact
 from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Transcript
-from handoff.model import CloseThread, Link, Open, Phase, Said, Say, Ticket, TicketState, Tried, Update
+from handoff.model import Case, CloseThread, Link, Open, Phase, Said, Say, Ticket, TicketState, Tried, Update
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule, Policy
 from handoff.politeness import gist
 from handoff.summary import SUMMARY_CHARACTERS, latest_question, shorten, summarise
@@ -102,7 +102,7 @@ def _ticket(
         priority_reason=reasons.priority(because, policy.phrase),
         route=_route(rule.routes, chosen, policy),
         subject=shorten(_subject(t, trigger, text), SUBJECT_CHARACTERS) or policy.phrase("subject.none"),
-        summary=known.summary or summarise(case.said),
+        summary=known.summary or summarise(_besides_the_form(case)),
         wants=shorten(gist(text), SUMMARY_CHARACTERS),
         opened_at=t.now,
         waiting_since=t.now,
@@ -125,6 +125,14 @@ def _ticket(
         tags=_history(t),
     )
     return tickets.with_dues(ticket, policy)
+
+
+def _besides_the_form(case: Case) -> tuple[Said, ...]:
+    """What was said, without the answers to the form: they stand on the card under their own names."""
+    if case.collecting is None:
+        return case.said
+    told = {value.casefold() for value in case.collecting.values.values()}
+    return tuple(s for s in case.said if s.who != "customer" or s.text.strip().casefold() not in told)
 
 
 def _subject(t: Turn, trigger: str, text: str) -> str:

@@ -15,7 +15,7 @@ from adapters.port import (
     ReactionChanged,
 )
 from handoff import collect
-from handoff.model import Case, Phase, TicketState
+from handoff.model import Case, Phase, Ticket, TicketState
 from handoff.policy import Policy, is_staff, same_person
 from handoff.politeness import gist, small_talk
 
@@ -159,9 +159,16 @@ def _asked_by_button(case: Case, event: ActionInvoked) -> str:
         if 0 <= index < len(case.clarify_options):
             return f"{case.pending_question} {case.clarify_options[index][1]}".strip()
     if event.verb == "draft" and case.ticket is not None and case.ticket.is_open:
-        last = next((s.text for s in reversed(case.said) if s.who == "customer" and s.text), "")
-        return last or case.ticket.wants
+        return _asked_last(case, case.ticket)
     return ""
+
+
+def _asked_last(case: Case, ticket: Ticket) -> str:
+    """What a draft has to answer: what was asked since the ticket was opened, else what it was opened for. The last
+    line alone may be an answer to a form ("2.3 on iOS") or an outcry."""
+    later = (s.text for s in reversed(case.said) if s.who == "customer" and s.at > ticket.opened_at)
+    said = next((s.text for s in reversed(case.said) if s.who == "customer" and s.text), "")
+    return next((text for text in later if asks(text)), ticket.wants or said)
 
 
 def number_of(arg: str) -> int:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.port import FileRef
+from adapters.port import ActionInvoked, FileRef
 from bot.wording import load_texts, word
+from handoff.decide import wants_search
 from handoff.facts import Draft, InThread, Preview, Relayed
 from handoff.forms import form_errors
 from handoff.model import LaunchMode, Link, Say, Unsay, Update, Withdraw
@@ -264,6 +265,22 @@ def test_a_discarded_or_old_draft_is_history() -> None:
     assert whispered(scene.presses(KIM, "send_draft", "T-1042.1")) == "refused.old_draft"
     scene.presses(KIM, "send_draft", "T-1042.2")
     assert replies(scene) == [REFUND.text]
+
+
+def test_a_draft_answers_what_the_ticket_is_about_and_not_the_last_answer_to_its_form() -> None:
+    scene = Scene()
+    scene.asks("The calendar shows every booking twice.", fired="bug")
+    scene.asks("I pressed Sync")
+    scene.asks("2.3 on iOS")
+    press = ActionInvoked(
+        keys=("p",), place=CARD, actor=KIM, occurred_at=scene.now, verb="draft", arg=scene.number
+    )
+
+    assert wants_search(scene.case, press, POLICY, scene.now) == "The calendar shows every booking twice."
+    scene.asks("it still happens!!")
+    assert wants_search(scene.case, press, POLICY, scene.now) == "The calendar shows every booking twice."
+    scene.asks("And how do I get my money back?")
+    assert wants_search(scene.case, press, POLICY, scene.now) == "And how do I get my money back?"
 
 
 def test_no_draft_from_nothing() -> None:

@@ -114,6 +114,19 @@ def test_a_summary_begins_with_what_it_is_about() -> None:
     assert summarise(said[:1]) == "Hi there!"
 
 
+def test_answers_to_a_form_are_no_part_of_the_summary() -> None:
+    """They stand on the card under their own names."""
+    scene = Scene()
+    scene.asks("The calendar shows every booking twice.", fired="bug")
+    scene.asks("I pressed Sync")
+    scene.asks("2.3 on IOS")
+
+    ticket = scene.case.ticket
+    assert ticket is not None
+    assert ticket.fields == {"steps": "I pressed Sync", "version": "2.3 on IOS"}
+    assert ticket.summary == "The calendar shows every booking twice."
+
+
 def test_whoever_only_asks_for_a_person_has_said_before_what_for() -> None:
     scene = Scene()
     scene.asks("Hi, where do I find the invoice of May?")
