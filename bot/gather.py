@@ -25,7 +25,7 @@ from handoff.model import Case, Earlier, Found, Hit, Known
 from handoff.policy import Policy, same_person
 from knowledge.library import Found as KnowledgeFound
 from knowledge.library import Library, Scope
-from knowledge.tokens import split_questions, words
+from knowledge.tokens import is_follow_up, split_questions, words
 
 log = structlog.get_logger("gather")
 
@@ -164,14 +164,20 @@ def clauses(question: str) -> list[str]:
 def worth_apart(whole: Found, parts: Sequence[Found]) -> tuple[Found, ...]:
     """The parts of a sentence where that answers more of it than the whole does; else the whole.
 
-    Two parts with an answer of their own are two questions. One alone counts only where the whole has no answer: a
-    second half that means nothing by itself ("and what happens then?") must not turn an answer into half of one.
+    Two parts with an answer of their own are two questions, and so are an answer and a part that is close to another
+    topic: it is passed on, and not dropped. Otherwise one part alone counts only where the whole has no answer: a
+    second half that means nothing by itself ("and what does that cost?") must not turn an answer into half of one.
     """
     sure = [f for f in parts if f.hits and f.confidence >= f.threshold_answer]
     if len({f.hits[0].topic for f in sure}) > 1:
         answered = bool(whole.hits) and whole.confidence >= whole.threshold_answer
         return tuple(sure) if answered else tuple(parts)
     if sure and whole.confidence < whole.threshold_answer:
+        return tuple(parts)
+    alone = [
+        f for f in parts if f.hits and f.confidence >= f.threshold_clarify and not is_follow_up(f.question)
+    ]
+    if sure and any(f.hits[0].topic != sure[0].hits[0].topic for f in alone):
         return tuple(parts)
     return (whole,)
 

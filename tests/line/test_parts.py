@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.gather import clauses, worth_apart
@@ -39,6 +41,14 @@ def test_a_half_without_an_answer_does_not_spoil_an_answer_to_the_whole() -> Non
     whole = found("cancel", 0.95)
     assert worth_apart(whole, (found("cancel", 0.9), found("dogs", 0.1))) == (whole,)
     assert worth_apart(whole, (found("cancel", 0.9), found("cancel", 0.9))) == (whole,)
+
+
+def test_a_half_that_is_close_to_another_topic_is_not_dropped() -> None:
+    whole, export, plan = found("export", 0.95), found("export", 0.97), found("plan", 0.6)
+    assert worth_apart(whole, (export, plan)) == (export, plan)
+    assert worth_apart(whole, (export, found("export", 0.6))) == (whole,)
+    leaning = replace(plan, question="what does that cost?")
+    assert worth_apart(whole, (export, leaning)) == (whole,)
 
 
 def test_where_the_whole_has_no_answer_one_half_is_better_than_none() -> None:
