@@ -2,11 +2,12 @@
 
     python -m benchmarks.triggers                     the report half, as a table
     python -m benchmarks.triggers --json              the same as JSON
-    python -m benchmarks.triggers --half blind        wordings of an author who has not seen what is looked for
+    python -m benchmarks.triggers --half blind        wordings of two authors who have not seen what is looked for
     python -m benchmarks.triggers --half development  what was missed and what was a false alarm, text by text
     python -m benchmarks.triggers --tune              thresholds for triggers.toml, from the development half alone
 
-A text belongs to the development half if the first byte of its SHA-256 is even. Nothing is ever chosen on the other.
+A text of the first author and of the public sets belongs to the development half if the first byte of its SHA-256 is
+even; what the second author wrote belongs to it too, since its results have been seen. Nothing is ever chosen on the rest.
 """
 
 from __future__ import annotations
@@ -29,9 +30,14 @@ from bot.signals import Signals, Vectors
 from handoff import phrases, triggers
 
 LABELLED = Path("tests/signals/labelled.csv")
-BLIND = Path("tests/signals/blind.csv")  # by an author who has seen neither the words nor the examples
+SEEN = Path(
+    "tests/signals/seen.csv"
+)  # by an author who knew neither words nor lessons; development since it was looked at
+BLIND = Path(
+    "tests/signals/blind.csv"
+)  # by two authors who knew neither words nor lessons; nobody has looked at it
 DATA = Path("../shared/data")
-FALSE_ALARMS = 0.0015  # of the development half's ordinary texts that meaning may add, per trigger
+FALSE_ALARMS = 0.0025  # of the development half's ordinary texts that meaning may add, per trigger
 
 # Kinds of the public sets that really are what a trigger looks for; counted apart, neither right nor wrong.
 REALLY = {
@@ -114,13 +120,21 @@ def half(text: str) -> str:
 
 
 def labelled(which: str) -> list[Text]:
-    with (BLIND if which == "blind" else LABELLED).open(encoding="utf-8", newline="") as file:
-        rows = [Text(row["text"], row["trigger"]) for row in csv.DictReader(file)]
-    return [row for row in rows if which in ("blind", half(row.text))]
+    """The texts that were written for this, with the trigger that each should fire (ordinary ones: none)."""
+    if which == "blind":
+        return read(BLIND)
+    first = [row for row in read(LABELLED) if half(row.text) == which]
+    return [*first, *read(SEEN)] if which == "development" else first
+
+
+def read(path: Path) -> list[Text]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [Text(row["text"], row["trigger"]) for row in csv.DictReader(file)]
 
 
 def ordinary(which: str) -> list[Text]:
-    """The public questions; empty where the data folder is missing."""
+    """The public questions of the report half (also beside the blind texts) or of the development half; empty where the
+    data folder is missing."""
     rows: list[Text] = []
     if (banking := DATA / "banking77/test.csv").exists():
         with banking.open(encoding="utf-8", newline="") as file:
@@ -128,7 +142,7 @@ def ordinary(which: str) -> list[Text]:
     if (clinc := DATA / "clinc150/data_full.json").exists():
         data = json.loads(clinc.read_text("utf-8"))
         rows += [Text(text, kind=kind) for part in ("test", "oos_test") for text, kind in data[part]]
-    return [row for row in rows if half(row.text) == which]
+    return [row for row in rows if (half(row.text) == "development") == (which == "development")]
 
 
 def model(home: Path):
@@ -183,7 +197,7 @@ def measured(
 
 
 def tuned(texts: Sequence[Text], scores: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The lowest threshold per trigger at which meaning adds few false alarms; never below 0.25 nor above 3."""
+    """The lowest threshold per trigger at which meaning adds few false alarms; never below 0.05 nor above 9."""
     chosen = {}
     for name in triggers.by_name():
         pairs = list(zip(texts, scores, strict=True))
@@ -193,7 +207,7 @@ def tuned(texts: Sequence[Text], scores: Sequence[dict[str, float]]) -> dict[str
             if not text.trigger and text.kind not in REALLY.get(name, ()) and score.get(name) != np.inf
         )
         quiet = alone[-1 - int(FALSE_ALARMS * len(alone))] if alone else 0.5
-        chosen[name] = float(min(3.0, max(0.25, np.ceil(quiet * 100 + 1) / 100)))
+        chosen[name] = float(min(9.0, max(0.05, np.ceil(quiet * 100 + 1) / 100)))
     return chosen
 
 

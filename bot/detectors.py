@@ -1,160 +1,143 @@
-"""Detectors of the triggers' meaning, fitted on the examples of the data file when the process starts.
+"""Detectors of the triggers' meaning: one straight line per trigger, through a text's vector and its pieces of words.
 
-Each is a weighted ridge regression on ±1 beside a comparison with the nearest example. Leaving every text out in
-turn, in closed form, says where ordinary texts end, so no data but the file's is needed.
+The vector knows what a text means in English; the pieces know how it is written, forgive typos, and carry German. The
+lines are learned from the lessons (`bot.training`) and stored as plain arrays; nothing here is ever unpickled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from handoff import triggers
+from handoff.phrases import fold
 
 Vectors = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-Positions = npt.NDArray[np.intp]
 
-RIDGE = 2.0
-FOREIGN_WEIGHT = 0.3  # of other triggers' examples: some of them are both
-COUNTER_WEIGHT = 2.0
-NEAREST_SHARE = 0.8  # how much the nearest example counts beside the line
-QUIET = 0.995  # the share of ordinary texts that scores 0 or less
+BUCKETS = 8192  # hashed pieces; four times as many find less than a hundredth more
+PIECES_WEIGHT = 1.5  # beside vectors of length one
+SIZES = (3, 4, 5)  # letters of a piece inside a word
+PROBES = 8  # texts that tell whether two models are the same
+SAME_MODEL = (
+    0.97  # the least cosine between what they make of a text; int8 and fp32 differ less, other models more
+)
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?|[!?]{2,}")
+
+
+def pieces(text: str) -> dict[int, int]:
+    """Hashed words, pairs of words and letters inside words, and how often each occurs."""
+    counts: dict[int, int] = {}
+    words = _WORD.findall(fold(text))
+    found = [f"w{word}" for word in words]
+    found += dict.fromkeys(f"b{first} {second}" for first, second in pairwise(words))
+    for word in words:
+        padded = f" {word} "
+        found += [f"c{padded[at : at + size]}" for size in SIZES for at in range(len(padded) - size + 1)]
+    for piece in found:
+        bucket = zlib.crc32(piece.encode()) % BUCKETS
+        counts[bucket] = counts.get(bucket, 0) + 1
+    return counts
+
+
+def weighted(counts: dict[int, int], rarity: Vectors) -> tuple[npt.NDArray[np.int64], Vectors]:
+    """Buckets and what they weigh: rare pieces more, together as long as `PIECES_WEIGHT`."""
+    at = np.fromiter(counts, dtype=np.int64, count=len(counts))
+    weight = np.array([1.0 + math.log(n) for n in counts.values()], dtype=np.float32) * rarity[at]
+    length = float(np.linalg.norm(weight))
+    return at, (weight * (PIECES_WEIGHT / length) if length else weight)
 
 
 @dataclass(frozen=True, slots=True)
-class Detector:
-    """One trigger in the space of the vectors. `near` and `far` are positions among all texts; `far` leaves out the
-    ordinary texts that are far from every trigger."""
-
-    name: str
-    threshold: float
-    line: Vectors
-    offset: float
-    near: Positions
-    far: Positions
-    zero: float
-    one: float
-
-
 class Detectors:
-    """Every trigger's detector over one matrix of texts, which a message is compared with once for all of them.
+    """Every trigger's line. Scores are 0 where ordinary texts usually end, 1 one standard deviation of theirs further."""
 
-    Scores are 0 where nearly all ordinary texts end; 1 is one standard deviation of theirs further.
-    """
+    digest: str  # of the lessons
+    names: tuple[str, ...]
+    examples: tuple[str, ...]  # texts that a reason may name …
+    owner: npt.NDArray[np.int64]  # … each of the trigger at this position
+    near: Vectors  # their vectors, (examples x dimension)
+    ordinary: Vectors  # vectors of ordinary questions, (questions x dimension)
+    meaning: Vectors  # (dimension x triggers)
+    writing: Vectors  # (BUCKETS x triggers)
+    rarity: Vectors  # (BUCKETS,)
+    offset: Vectors  # (triggers,)
+    scale: Vectors  # (triggers,)
 
-    def __init__(
-        self, texts: Sequence[str], matrix: Matrix, ordinary: Positions, found: Sequence[Detector]
-    ) -> None:
-        self._texts, self._ordinary = tuple(texts), ordinary
-        self._matrix = matrix.astype(np.float32)
-        self._lines = np.stack([d.line for d in found])
-        self._offsets = np.array([d.offset for d in found], dtype=np.float32)
-        self.each = tuple(found)
+    def scores(self, vectors: Vectors, texts: Sequence[str]) -> Matrix:
+        """(texts x triggers)"""
+        written = [weighted(pieces(text), self.rarity) for text in texts]
+        writing = np.stack([weight @ self.writing[at] for at, weight in written])
+        raw = vectors @ self.meaning + writing + self.offset
+        return np.asarray(raw / self.scale, dtype=np.float64)
 
-    def scores(self, vectors: Vectors) -> tuple[Matrix, Vectors]:
-        """(detectors x vectors) scores, and (vectors x texts) similarities."""
-        similar = vectors @ self._matrix.T
-        raw = vectors @ self._lines.T + self._offsets
-        scores = np.empty((len(self.each), len(vectors)))
-        usual = similar[:, self._ordinary].max(1)
-        for at, detector in enumerate(self.each):
-            far = np.maximum(usual, similar[:, detector.far].max(1)) if len(detector.far) else usual
-            lead = similar[:, detector.near].max(1) - far
-            scores[at] = (raw[:, at] + NEAREST_SHARE * lead - detector.zero) / (detector.one - detector.zero)
-        return scores, similar
+    def nearest(self, name: str, vector: Vectors) -> tuple[str, float]:
+        """The trigger's example that a text is most like, and how much (cosine)."""
+        own = np.flatnonzero(self.owner == self.names.index(name))
+        similar = self.near[own] @ vector
+        best = int(similar.argmax())
+        return self.examples[own[best]], float(similar[best])
 
-    def nearest(self, detector: Detector, similar: Vectors) -> tuple[str, float]:
-        """The example that one vector (its row of similarities) is most like, and how much."""
-        best = detector.near[int(similar[detector.near].argmax())]
-        return self._texts[int(best)], float(similar[best])
+    def are_for(self, digest: str, probes: Vectors) -> bool:
+        """Whether they were learned from these lessons and with the model that makes `probes` of the first examples."""
+        if digest != self.digest or probes.ndim != 2 or probes.shape[1] != self.near.shape[1]:  # noqa: PLR2004
+            return False
+        return bool(((self.near[: len(probes)] * probes).sum(axis=1) >= SAME_MODEL).all())
 
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """What all detectors share: the texts, and the regression before any of them is singled out."""
-
-    texts: tuple[str, ...]
-    matrix: Matrix
-    rows: Matrix  # with a column of ones
-    similar: Matrix
-    weights: Matrix
-    inverse: Matrix  # of the weighted, penalised Gram matrix
-    reach: Matrix  # rows @ inverse
-
-
-def every_text(catalogue: triggers.Catalogue) -> list[str]:
-    """All texts that fitting needs the vectors of, each once."""
-    every = list(catalogue.background)
-    for trigger in catalogue.triggers:
-        every += [*trigger.examples, *trigger.counter_examples]
-    return list(dict.fromkeys(every))
+    def save(self, file: Path) -> None:
+        """Raises OSError. Half precision: a score moves by less than a thousandth."""
+        arrays = {
+            name: getattr(self, name).astype(np.float16)
+            for name in ("near", "ordinary", "meaning", "writing", "rarity")
+        }
+        with file.open("wb") as out:
+            np.savez_compressed(
+                out, digest=np.array(self.digest), names=np.array(self.names), examples=np.array(self.examples),
+                owner=self.owner, offset=self.offset, scale=self.scale, **arrays,
+            )  # fmt: skip
 
 
-def fit(catalogue: triggers.Catalogue, vectors: Mapping[str, Vectors]) -> Detectors:
-    """A detector for every trigger, from the vector of every text."""
-    examples = {e for t in catalogue.triggers for e in t.examples} - set(catalogue.background)
-    space = _space(vectors, examples)
-    ordinary = np.flatnonzero(~_marked(space.texts, examples))
-    found = [_detector(trigger, space, examples) for trigger in catalogue.triggers]
-    return Detectors(space.texts, space.matrix, ordinary, found)
+def load(file: Path) -> Detectors | None:
+    """What was saved; None where there is nothing or it is not what it should be."""
+    try:
+        with file.open("rb") as inside, np.load(inside, allow_pickle=False) as kept:
+            arrays = {
+                n: kept[n].astype(np.float32)
+                for n in ("near", "ordinary", "meaning", "writing", "rarity", "offset", "scale")
+            }
+            found = Detectors(
+                digest=str(kept["digest"]), names=tuple(map(str, kept["names"])),
+                examples=tuple(map(str, kept["examples"])), owner=kept["owner"].astype(np.int64), **arrays,
+            )  # fmt: skip
+    except (OSError, ValueError, EOFError, KeyError, zlib.error, zipfile.BadZipFile):
+        return None
+    return found if _whole(found) else None
 
 
-def _space(vectors: Mapping[str, Vectors], examples: set[str]) -> Space:
-    texts = tuple(vectors)
-    matrix = np.stack([vectors[t] for t in texts]).astype(np.float64)
-    similar = matrix @ matrix.T
-    np.fill_diagonal(similar, -1.0)
-    rows = np.hstack([matrix, np.ones((len(matrix), 1))])
-    weights = np.where(_marked(texts, examples), FOREIGN_WEIGHT, 1.0)
-    penalty = RIDGE * np.eye(rows.shape[1])
-    penalty[-1, -1] = 1e-6
-    inverse = np.linalg.inv(rows.T @ (rows * weights[:, None]) + penalty)
-    return Space(texts, matrix, rows, similar, weights, inverse, rows @ inverse)
-
-
-def _marked(texts: Sequence[str], some: set[str]) -> Mask:
-    return np.array([text in some for text in texts])
-
-
-def _detector(trigger: triggers.Trigger, space: Space, examples: set[str]) -> Detector:
-    positive = _marked(space.texts, set(trigger.examples))
-    counter = _marked(space.texts, set(trigger.counter_examples))
-    weights = np.where(counter, COUNTER_WEIGHT, space.weights)
-    weights[positive] = 0.5 * weights[~positive].sum() / positive.sum()
-    target = np.where(positive, 1.0, -1.0)
-    solution, leverage = _solved(space, weights, target)
-    left_out = (space.rows @ solution - leverage * target) / np.maximum(1 - leverage, 1e-6)
-    far = (~_marked(space.texts, examples) | counter) & ~positive
-    raw = left_out + NEAREST_SHARE * (space.similar[:, positive].max(1) - space.similar[:, far].max(1))
-    zero = float(np.quantile(raw[far], QUIET))
-    return Detector(
-        name=trigger.name,
-        threshold=trigger.threshold,
-        line=solution[:-1].astype(np.float32),
-        offset=float(solution[-1]),
-        near=np.flatnonzero(positive),
-        far=np.flatnonzero(far & _marked(space.texts, examples)),
-        zero=zero,
-        one=zero + float(raw[far].std()),
+def _whole(found: Detectors) -> bool:
+    """Every array has the shape that the others expect, and holds numbers."""
+    dimension, count = found.meaning.shape if found.meaning.ndim == 2 else (0, 0)  # noqa: PLR2004
+    return (
+        count == len(found.names) > 0
+        and found.near.shape == (len(found.examples), dimension)
+        and found.ordinary.shape[1:] == (dimension,)
+        and found.owner.shape == (len(found.examples),)
+        and found.writing.shape == (BUCKETS, count)
+        and found.rarity.shape == (BUCKETS,)
+        and found.offset.shape == found.scale.shape == (count,)
+        and all(
+            np.isfinite(a).all()
+            for a in (found.near, found.meaning, found.writing, found.rarity, found.offset)
+        )
+        and bool((found.scale > 0).all())
+        and set(found.owner.tolist()) == set(range(count))
     )
-
-
-def _solved(space: Space, weights: Matrix, target: Matrix) -> tuple[Matrix, Matrix]:
-    """The regression with these weights, and each text's leverage on its own score.
-
-    Only the rows whose weight changed are worked in (the Woodbury identity): thirty times less than starting anew.
-    """
-    change = weights - space.weights
-    changed = change != 0
-    some, reach = space.rows[changed], space.reach[changed]
-    core = np.linalg.inv(np.diag(1 / change[changed]) + reach @ some.T)
-    start = space.inverse @ (space.rows.T @ (weights * target))
-    solution = start - reach.T @ (core @ (some @ start))
-    across = space.reach @ some.T
-    own = (space.reach * space.rows).sum(1) - ((across @ core) * across).sum(1)
-    return solution, weights * own

@@ -1,15 +1,13 @@
-"""The triggers by meaning: what the words of `handoff.triggers` cannot find, the embedder can.
+"""The triggers by meaning: what the words of `handoff.triggers` cannot find, the detectors can.
 
-Every trigger's examples are told apart from its counter-examples and from ordinary questions twice: by a least
-squares line through the vectors, and by which example is nearest. Both are fitted when the process starts, in a
-fraction of a second, on the data file alone. When the embedder fails, words alone decide.
+Those for the default model ship with the product. For another model, or after the lessons were changed, they are
+learned once in the background, and kept. Until then, and when the embedder fails, words alone decide.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from bot import detectors
+from bot import detectors, training
 from bot.detectors import Detectors, Vectors
 from handoff import phrases, sentiment, triggers
 from handoff.model import Fired
+from handoff.triggers import Lessons
 
 Embed = Callable[[Sequence[str]], Awaitable[Vectors]]
 
@@ -58,20 +57,21 @@ class Boundary:
 class Signals:
     """Triggers, sentiment and urgency of a message. `check` never raises."""
 
-    def __init__(self, embed: Embed, memory: Path | None = None) -> None:
-        """`memory`: a folder that keeps the examples' vectors, so that only the first start computes them."""
-        self._embed, self._memory = embed, memory
+    def __init__(
+        self, embed: Embed, memory: Path | None = None, lessons: Callable[[], Lessons] = triggers.lessons
+    ) -> None:
+        """`memory`: a folder that keeps what was learned, so that only the first start with a model learns it."""
+        self._embed, self._memory, self._lessons = embed, memory, lessons
         self._detectors: Detectors | None = None
-        self._ordinary: Vectors | None = None
         self._boundaries: Mapping[str, tuple[Boundary, ...]] = {}
 
     @property
     def by_meaning(self) -> bool:
-        """The detectors are fitted; until then, words alone decide."""
+        """The detectors are there; until then, words alone decide."""
         return self._detectors is not None
 
     async def prepare(self, boundaries: Mapping[str, tuple[str, ...]] | None = None) -> None:
-        """Fit the detectors, once, and read the topics' own lines; again after every change of the knowledge.
+        """Get the detectors, once, and read the topics' own lines; again after every change of the knowledge.
 
         A failing embedder leaves words alone to decide; the next call tries again.
         """
@@ -79,11 +79,7 @@ class Signals:
         self._boundaries = _grouped([_boundary(topic, line, None) for topic, line in lines])
         try:
             if self._detectors is None:
-                catalogue = triggers.catalogue()
-                texts = detectors.every_text(catalogue)
-                vectors = dict(zip(texts, await self._examples(texts), strict=True))
-                self._ordinary = np.stack([vectors[t] for t in catalogue.background])
-                self._detectors = await asyncio.to_thread(detectors.fit, catalogue, vectors)
+                self._detectors = await self._learned(await asyncio.to_thread(self._lessons))
             if lines:
                 known = await self._many([triggers.words_of(line) for _, line in lines])
                 made = [_boundary(*line, vector) for line, vector in zip(lines, known, strict=True)]
@@ -94,16 +90,15 @@ class Signals:
     async def check(self, text: str, *, topics: Sequence[str] = ()) -> Signal:
         """What fires on the message: the triggers, and the `escalate_when` lines of these topics."""
         own = phrases.outside_quotes(text)[: triggers.CHARACTERS_AT_MOST]
-        asked = asyncio.ensure_future(self._vectors(_parts(own) if self._detectors is not None else []))
-        await asyncio.sleep(
-            0
-        )  # the embedder, which has a thread of its own, works while the words are read here
+        parts = _parts(own) if self._detectors is not None else []
+        asked = asyncio.ensure_future(self._vectors(parts))
+        await asyncio.sleep(0)  # the embedder, in a thread of its own, works while the words are read here
         fired = {f.trigger: f for f in triggers.by_words(text)}
         denied = triggers.denied(own) if self._detectors is not None else frozenset[str]()
         mood, urgency = sentiment.of(text), sentiment.urgency(text)
         vectors = await asked
         if vectors is not None:
-            for found in self._meant(vectors):
+            for found in self._meant(vectors, parts):
                 if found.trigger not in denied:
                     fired.setdefault(found.trigger, found)
         order = list(triggers.by_name())
@@ -126,24 +121,26 @@ class Signals:
 
     async def scores(self, own: str) -> dict[str, float]:
         """Every trigger's score by meaning, for measuring; empty while words alone decide."""
-        vectors = await self._vectors(_parts(own)) if self._detectors is not None else None
+        parts = _parts(own)
+        vectors = await self._vectors(parts) if self._detectors is not None else None
         if vectors is None or self._detectors is None:
             return {}
-        scores, _ = self._detectors.scores(vectors)
-        return {d.name: float(row.max()) for d, row in zip(self._detectors.each, scores, strict=True)}
+        best = self._detectors.scores(vectors, parts).max(axis=0)
+        return dict(zip(self._detectors.names, map(float, best), strict=True))
 
-    async def _examples(self, texts: Sequence[str]) -> Vectors:
-        """The vectors of the data file's texts; remembered for these texts and this model."""
-        if self._memory is None:
-            return await self._many(texts)
-        probe = np.asarray(await self._embed(texts[:1]), dtype=np.float32)
-        key = hashlib.sha256("\x1f".join(texts).encode() + probe.tobytes()).hexdigest()[:16]
-        place = self._memory / f"triggers-{key}.npy"
-        vectors = await asyncio.to_thread(_loaded, place, (len(texts), probe.shape[-1]))
-        if vectors is None:
-            vectors = await self._many(texts)
-            await asyncio.to_thread(_saved, place, vectors)
-        return vectors
+    async def _learned(self, lessons: Lessons) -> Detectors:
+        """The detectors for these lessons and this model: as shipped, as kept by an earlier start, or learned now."""
+        probes = np.asarray(await self._embed(lessons.texts[: detectors.PROBES]), dtype=np.float32)
+        kept = sorted(self._memory.glob("detectors-*.npz")) if self._memory is not None else []
+        found = await asyncio.to_thread(training.known, lessons, probes, [training.SHIPPED, *kept])
+        if found is None:
+            log.info("triggers_learning", lessons=len(lessons.texts), meanwhile="words alone decide")
+            vectors = await self._many(training.material(lessons))
+            found = await asyncio.to_thread(training.learn, lessons, vectors)
+            log.info("triggers_learned", lessons=len(lessons.texts))
+            if self._memory is not None:
+                await asyncio.to_thread(_saved, self._memory, found)
+        return found
 
     async def _many(self, texts: Sequence[str]) -> Vectors:
         """In small batches, between which a waiting question gets its turn."""
@@ -164,17 +161,18 @@ class Signals:
             else None
         )
 
-    def _meant(self, vectors: Vectors) -> list[Fired]:
+    def _meant(self, vectors: Vectors, parts: Sequence[str]) -> list[Fired]:
         if self._detectors is None:
             return []
-        found = []
-        scores, similar = self._detectors.scores(vectors)
-        for detector, row in zip(self._detectors.each, scores, strict=True):
-            best = int(row.argmax())
-            if row[best] >= detector.threshold:
-                example, like = self._detectors.nearest(detector, similar[best])
+        found, known = [], triggers.by_name()
+        scores = self._detectors.scores(vectors, parts)
+        for name, best, score in zip(
+            self._detectors.names, scores.argmax(axis=0), scores.max(axis=0), strict=True
+        ):
+            if score >= known[name].threshold:
+                example, like = self._detectors.nearest(name, vectors[best])
                 why = f"close to the example “{example}” ({like:.2f})"
-                found.append(Fired(detector.name, why, round(float(row[best]), 3)))
+                found.append(Fired(name, why, round(float(score), 3)))
         return found
 
     def _crossed(self, vectors: Vectors, boundaries: Sequence[Boundary]) -> list[Fired]:
@@ -184,32 +182,23 @@ class Signals:
                 continue
             similar = vectors @ boundary.vector
             best = int(similar.argmax())
-            usual = 0.0 if self._ordinary is None else float((self._ordinary @ vectors[best]).max())
+            ordinary = self._detectors.ordinary if self._detectors is not None else None
+            usual = float((ordinary @ vectors[best]).max()) if ordinary is not None else 0.0
             if similar[best] >= max(BOUNDARY_SIMILARITY, usual + BOUNDARY_LEAD):
                 why = f"close to “{boundary.line}” ({float(similar[best]):.2f})"
                 found.append(Fired("topic", why, round(float(similar[best]), 3), boundary.topic))
         return found
 
 
-def _loaded(place: Path, shape: tuple[int, int]) -> Vectors | None:
-    """What was saved; None if it is not there or not what it should be."""
-    try:
-        vectors = np.load(place, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return vectors if vectors.shape == shape and vectors.dtype == np.float32 else None
-
-
-def _saved(place: Path, vectors: Vectors) -> None:
+def _saved(folder: Path, found: Detectors) -> None:
     """Write aside and rename; a full disk costs the next start a few seconds, nothing else."""
-    aside = place.with_suffix(f".{os.getpid()}.tmp")
+    aside = folder / f"detectors.{os.getpid()}.tmp"
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            np.save(file, vectors, allow_pickle=False)
-        for old in place.parent.glob("triggers-*.npy"):
+        folder.mkdir(parents=True, exist_ok=True)
+        found.save(aside)
+        for old in folder.glob("detectors-*.npz"):
             old.unlink(missing_ok=True)
-        aside.replace(place)
+        aside.replace(folder / f"detectors-{found.digest[:16]}.npz")
     except OSError as error:
         log.warning("triggers_not_remembered", error=type(error).__name__)
         with contextlib.suppress(OSError):

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any, cast
 
@@ -36,6 +38,26 @@ class Trigger:
     words: tuple[str, ...]
     examples: tuple[str, ...]
     counter_examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What the detectors of meaning learn from: texts, and the triggers that each should fire (ordinary ones: none)."""
+
+    triggers: tuple[Trigger, ...]
+    background: tuple[str, ...]
+    labelled: Mapping[str, frozenset[str]]
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """Every text once; the triggers' examples first."""
+        return tuple(self.labelled)
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes with every text and label, and with nothing else."""
+        lines = (f"{text}\x1f{','.join(sorted(names))}" for text, names in self.labelled.items())
+        return hashlib.sha256("\x1e".join(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,29 @@ def read(text: str) -> Catalogue:
 def catalogue() -> Catalogue:
     """The catalogue that ships with the product: constant, read once."""
     return read(resources.files("handoff").joinpath("triggers.toml").read_text("utf-8"))
+
+
+def lessons_of(of: Catalogue, wordings: str = "text,triggers\n") -> Lessons:
+    """The lessons of a catalogue and a table of further wordings (CSV: text, names of triggers between spaces).
+
+    Raises ValueError for a name that is no trigger's.
+    """
+    labelled: dict[str, frozenset[str]] = {}
+    for trigger in of.triggers:
+        for text in trigger.examples:
+            labelled[text] = labelled.get(text, frozenset()) | {trigger.name}
+    for row in csv.DictReader(wordings.splitlines()):
+        labelled.setdefault(row["text"], frozenset(row["triggers"].split()))
+    for text in (*(c for t in of.triggers for c in t.counter_examples), *of.background):
+        labelled.setdefault(text, frozenset())
+    if unknown := frozenset().union(*labelled.values()) - {t.name for t in of.triggers}:
+        raise ValueError(f"wordings name triggers that do not exist: {', '.join(sorted(unknown))}")
+    return Lessons(of.triggers, of.background, labelled)
+
+
+def lessons() -> Lessons:
+    """The lessons that ship with the product; not kept, since they are seldom asked for."""
+    return lessons_of(catalogue(), resources.files("handoff").joinpath("wordings.csv").read_text("utf-8"))
 
 
 @lru_cache(maxsize=1)

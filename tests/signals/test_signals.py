@@ -6,10 +6,12 @@ import asyncio
 import copy
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from bot import detectors
 from bot.signals import Signals
 from handoff import triggers
 from handoff.phrases import fold
@@ -49,9 +51,24 @@ def embed() -> Embedder:
 @pytest.fixture(scope="module")
 def signals() -> Signals:
     """Fitted once; tests that break or change something make their own."""
-    made = Signals(Embedder())
+    made = Signals(Embedder(), lessons=few)
     asyncio.run(made.prepare(BOUNDARIES))
     return made
+
+
+def few() -> triggers.Lessons:
+    """The data file's own lessons: enough to tell its examples apart, and soon learned."""
+    return triggers.lessons_of(triggers.catalogue())
+
+
+def tiny() -> triggers.Lessons:
+    """Where it does not matter what is learned."""
+    catalogue = triggers.catalogue()
+    some = [
+        replace(t, examples=t.examples[:3], counter_examples=t.counter_examples[:1])
+        for t in catalogue.triggers
+    ]
+    return triggers.lessons_of(replace(catalogue, triggers=tuple(some), background=catalogue.background[:30]))
 
 
 BOUNDARIES = {
@@ -94,7 +111,7 @@ async def test_one_sentence_of_many_is_enough(signals):
 
 
 async def test_a_failing_embedder_leaves_the_words(embed):
-    signals = Signals(embed)
+    signals = Signals(embed, lessons=tiny)
     embed.fails = True
     await signals.prepare({"refunds": ("customer mentions a chargeback",)})
     assert not signals.by_meaning
@@ -178,22 +195,22 @@ async def test_hostile_text_is_only_text(signals):
     assert max(len(t) for t in embed.asked) <= 400
 
 
-async def test_the_examples_are_computed_once_for_a_model(embed, tmp_path):
-    await Signals(embed, tmp_path / "memory").prepare()
+async def test_the_detectors_are_learned_once_for_a_model(embed, tmp_path):
+    await Signals(embed, tmp_path / "memory", tiny).prepare()
     (kept,) = (tmp_path / "memory").iterdir()
     again = Embedder()
-    second = Signals(again, tmp_path / "memory")
+    second = Signals(again, tmp_path / "memory", tiny)
     await second.prepare()
     assert second.by_meaning
-    assert len(again.asked) == 1
+    assert len(again.asked) == detectors.PROBES
     kept.write_bytes(b"broken")
     third = Embedder()
-    await Signals(third, tmp_path / "memory").prepare()
-    assert len(third.asked) > 500
+    await Signals(third, tmp_path / "memory", tiny).prepare()
+    assert len(third.asked) > 200
 
 
 async def test_a_memory_that_cannot_be_written_is_done_without(embed, tmp_path):
     (tmp_path / "file").write_text("")
-    signals = Signals(embed, tmp_path / "file")
+    signals = Signals(embed, tmp_path / "file", tiny)
     await signals.prepare()
     assert signals.by_meaning

@@ -150,8 +150,42 @@ def test_the_labelled_set_is_large_and_apart_from_the_data_file():
     assert set(counts) == {"", *triggers.by_name()}
     assert min(counts.values()) >= 25
     assert counts[""] >= 150
-    known = {e for t in triggers.catalogue().triggers for e in (*t.examples, *t.counter_examples)}
-    assert not known.union(triggers.catalogue().background).intersection(row["text"] for row in rows)
+
+
+@pytest.mark.parametrize("name", ["labelled.csv", "seen.csv", "blind.csv"])
+def test_no_text_is_both_a_lesson_and_a_test(name):
+    with LABELLED.with_name(name).open(encoding="utf-8", newline="") as file:
+        texts = [row["text"] for row in csv.DictReader(file)]
+    assert len(texts) == len(set(texts)) > 500
+    assert set(triggers.lessons().labelled).isdisjoint(texts)
+
+
+def test_the_lessons_are_many_for_every_trigger():
+    lessons = triggers.lessons()
+    counts = Counter(name for names in lessons.labelled.values() for name in names)
+    assert set(counts) == set(triggers.by_name())
+    assert min(counts.values()) >= 300
+    assert sum(not names for names in lessons.labelled.values()) >= 3000
+    assert len(lessons.texts) == len(set(lessons.texts))
+
+
+def test_the_lessons_hold_no_secret():
+    from handoff import redact
+
+    assert [t for t in triggers.lessons().texts if redact.redact(t).text != t] == []
+
+
+def test_a_wording_of_an_unknown_trigger_is_refused():
+    with pytest.raises(ValueError, match="no_such"):
+        triggers.lessons_of(triggers.catalogue(), "text,triggers\nhello,no_such human\n")
+
+
+def test_a_wording_may_be_of_two_triggers_and_changes_the_digest():
+    plain = triggers.lessons_of(triggers.catalogue())
+    more = triggers.lessons_of(triggers.catalogue(), "text,triggers\nI want out and a human,churn human\n")
+    assert more.labelled["I want out and a human"] == {"churn", "human"}
+    assert more.digest != plain.digest
+    assert plain.digest == triggers.lessons_of(triggers.catalogue()).digest
 
 
 def test_denied_words_are_known_as_denied():
@@ -247,9 +281,9 @@ def test_a_pasted_log_is_soon_read():
 
 def test_words_alone_find_most_of_the_development_half():
     """The report half is for benchmarks/triggers.py; a test that fails on it would tempt to tune on it."""
-    from benchmarks.triggers import labelled
+    from benchmarks.triggers import half, read
 
-    texts = labelled("development")
+    texts = [t for t in read(LABELLED) if half(t.text) == "development"]
     asked = [t for t in texts if t.trigger]
     assert len(asked) > 200
     assert sum(t.trigger in fired(t.text) for t in asked) / len(asked) >= 0.8
