@@ -17,15 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
-FEATURES = ("meaning", "covered", "margin", "head", "head_margin", "words")
+FEATURES = ("meaning", "covered", "margin", "head", "head_margin", "words", "crowd")
 PRIOR: Mapping[
     str, tuple[tuple[float, ...], tuple[float, ...]]
 ] = {  # covered, right; bias first, then FEATURES
-    "words": ((-3.5, 13.0, 3.0, 0.0, 0.0, 0.0, 1.0), (-4.2, 5.0, 0.3, 4.4, 0.0, 0.0, 1.4)),
-    "head": ((-4.5, 5.9, 0.0, 0.25, 3.2, 0.0, 2.1), (-1.9, 0.0, 0.2, 4.9, 1.3, 0.0, 0.65)),
+    "words": ((-3.5, 13.0, 3.0, 0.0, 0.0, 0.0, 1.0, 0.0), (-4.2, 5.0, 0.3, 4.4, 0.0, 0.0, 1.4, 0.0)),
+    "head": ((-4.2, 1.5, 0.0, 0.25, 3.2, 0.0, 2.1, 5.5), (-1.9, 0.0, 0.2, 4.9, 1.3, 0.0, 0.65, 0.0)),
 }
 PULL = 30.0  # how many fully faithful samples it takes to move a weight by one of its scales
-SCALES = np.array([2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 2.0])
+SCALES = np.array([2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 2.0, 3.0])
 ENOUGH = 60  # rehearsed questions below which a snapshot is too small to speak for itself
 SURE = 1.645  # one-sided 95 %
 RESOLUTION = 400.0  # answers over which the promise is to hold: the share is not promised for a handful

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,6 +19,37 @@ QUESTIONS_FOR_HEAD = 4  # examples of a topic from which the head can learn it w
 HEAD_SHARE = 0.5  # of all topics: a head that knows only a few would pull everything to them
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Labelled questions that the knowledge does not hold itself, as positions of topics; -1 is "not covered"."""
+
+    texts: Sequence[str]
+    topics: Sequence[int]
+    vectors: Vectors
+
+    @classmethod
+    def of(
+        cls, stage: Stage, labelled: Sequence[tuple[str, str]], vectors_of: Callable[[Sequence[str]], Vectors]
+    ) -> Told:
+        """A question that stands among the keys has been rehearsed; one whose topic is gone is not covered any more."""
+        number = {topic.id: at for at, topic in enumerate(stage.topics)}
+        known = {key.text for key in stage.keys}
+        new = {text: number.get(topic, -1) for text, topic in labelled if text not in known}
+        return cls(list(new), list(new.values()), vectors_of(list(new)))
+
+    def where(self, *, covered: bool) -> list[int]:
+        return [at for at, topic in enumerate(self.topics) if (topic >= 0) == covered]
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What a head says, out of fold, of everything that it was trained on: rows by text."""
+
+    own: Mapping[str, Matrix] = field(default_factory=dict)
+    chat: Mapping[str, Matrix] = field(default_factory=dict)
+    told: Mapping[str, Matrix] = field(default_factory=dict)
+
+
 def learn(
     stage: Stage,
     vectors_of: Callable[[Sequence[str]], Vectors],
@@ -27,45 +58,62 @@ def learn(
     max_wrong: float,
     progress: Progress | None = None,
 ) -> tuple[Head | None, Calibration]:
-    """The head of a snapshot, if its topics carry one, and its calibration, with labelled questions where there are any."""
+    """The head of a snapshot, if its topics carry one, and its calibration. Labelled questions teach both; what the
+    calibration hears of them is what a head says that has not seen them."""
     chat_vectors = vectors_of(background)
+    told = Told.of(stage, labelled, vectors_of)
     report = (lambda done, of: progress("learn", done, of)) if progress else None
-    head, unseen, chat_rows = _head(stage, background, chat_vectors, report)
+    head, unseen = _head(stage, background, chat_vectors, told, report)
     lines = script(stage)
     if head:
         stage = replace(stage, head_classes=head.classes)
-        lines = [line for line in lines if line.text in unseen] or lines
+        lines = [line for line in lines if line.text in unseen.own] or lines
     bare = bare_texts(stage, lines)
     bare_vectors = dict(zip(bare, vectors_of(list(bare.values())), strict=True))
-    chat = [(text, chat_vectors[at], chat_rows.get(text)) for at, text in enumerate(background)]
-    samples = rehearse(stage, lines, bare_vectors, unseen, chat)
-    if labelled:
-        texts = [text for text, _ in labelled]
-        vectors = vectors_of(texts)
-        rows = list(head.log_probabilities(vectors, texts)) if head else [None] * len(texts)
-        asked = [(text, topic, vectors[at], rows[at]) for at, (text, topic) in enumerate(labelled)]
-        samples += rehearse_labelled(stage, asked)
+    chat = [(text, chat_vectors[at], unseen.chat.get(text)) for at, text in enumerate(background)]
+    samples = rehearse(stage, lines, bare_vectors, unseen.own, chat)
+    asked = zip(told.texts, told.topics, told.vectors, strict=True)
+    samples += rehearse_labelled(
+        stage, [(text, topic, vector, unseen.told.get(text)) for text, topic, vector in asked]
+    )
     return head, calibrate(samples, head=head is not None, max_wrong=max_wrong)
 
 
 def _head(
-    stage: Stage, background: Sequence[str], chat: Vectors, report: Callable[[int, int], None] | None
-) -> tuple[Head | None, dict[str, Matrix], dict[str, Matrix]]:
-    """The head, and its out-of-fold rows for the examples and for the chat, by text. Once there is one, it knows every
-    topic and document: one that it did not know would lose to all others, even for its own words."""
+    stage: Stage,
+    background: Sequence[str],
+    chat: Vectors,
+    told: Told,
+    report: Callable[[int, int], None] | None,
+) -> tuple[Head | None, Unseen]:
+    """The head, and its out-of-fold rows. Once there is one, it knows every topic and document: one that it did not know
+    would lose to all others, even for its own words."""
     rich = sum(
         len(topic.questions) >= QUESTIONS_FOR_HEAD for topic in stage.topics if topic.kind != "document"
     )
     if rich < max(2, HEAD_SHARE * len(stage.topics)):
-        return None, {}, {}
-    learned = examples(stage)
+        return None, Unseen()
+    own = examples(stage)
     far = np.flatnonzero((chat @ stage.vectors.T).max(axis=1) < RELATED).tolist()
     chat_texts = [background[at] for at in far]
-    head, unseen = heads.fit(learned, chat[far], chat_texts, report)
-    return (
-        head,
-        dict(zip(learned.texts, unseen, strict=False)),
-        dict(zip(chat_texts, unseen[len(learned.texts) :], strict=True)),
+    inside, outside = told.where(covered=True), told.where(covered=False)
+    asked = [told.texts[at] for at in inside + outside]
+    head, rows = heads.fit(
+        Examples(
+            np.vstack([own.vectors, told.vectors[inside]]),
+            [*own.texts, *(told.texts[at] for at in inside)],
+            [*own.topics, *(told.topics[at] for at in inside)],
+            [*own.weights, *(1.0 for _ in inside)],
+        ),
+        np.vstack([told.vectors[outside], chat[far]]),
+        [*(told.texts[at] for at in outside), *chat_texts],
+        report,
+    )
+    first, last = len(own.texts), len(rows) - len(far)  # the told ones stand between the own and the chat
+    return head, Unseen(
+        dict(zip(own.texts, rows[:first], strict=True)),
+        dict(zip(chat_texts, rows[last:], strict=True)),
+        dict(zip(asked, rows[first:last], strict=True)),
     )
 
 

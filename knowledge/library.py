@@ -160,8 +160,12 @@ class Library:
         return await embedder.ask(lambda: list(texts), lambda vectors: vectors)
 
     async def keep_labelled(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Remember labelled questions (text, topic id or empty): builds from now on calibrate on them as well."""
+        """Remember labelled questions (text, topic id or empty): builds from now on learn from them as well."""
         await asyncio.to_thread(self._labelled.write, rows)
+
+    async def kept_labelled(self) -> Mapping[str, str]:
+        """The labelled questions that builds learn from, with the topic of each."""
+        return dict(await asyncio.to_thread(self._labelled.read))
 
     def topics(self) -> Sequence[Topic]:
         """Every topic of the snapshot in use, for lint, audit and statistics; not for answers: it minds no audience."""

@@ -26,6 +26,8 @@ WEIGHTS: Mapping[str, tuple[float, float]] = {
 }
 NEVER = -99.0  # the log-probability of a topic that the head does not know
 HEAD_FLOOR = 7.0  # a log-probability below minus this is no evidence at all
+CROWD = 10  # keys; flat between 5 and 20 on the development halves
+BLOCK = 64  # keys looked at together
 
 
 class Place(Protocol):
@@ -49,6 +51,7 @@ class Evidence:
     phrases: Scores
     head: Scores  # 0 (never heard of) to 1 (sure), the same for all passages of a topic
     score: Scores
+    crowd: float  # how close the nearest keys of all are, whatever they stand for
 
 
 def gather(
@@ -76,7 +79,26 @@ def gather(
         + weight["head"] * heads
     ).astype(np.float32)
     score = np.where(allowed, score, -np.inf).astype(np.float32)
-    return Evidence(meaning, words, covered, phrases, heads, score)
+    return Evidence(meaning, words, covered, phrases, heads, score, _crowd(place, similar, allowed))
+
+
+def _crowd(place: Place, similar: Scores, allowed: Mask) -> float:
+    """The mean cosine of the nearest keys, as many as a passage has, at most CROWD. One key may be close by chance;
+    where customers' questions belong, several are."""
+    if not allowed.any():
+        return 0.0
+    size = min(CROWD, round(len(similar) / len(allowed)))
+    if not allowed.all():
+        similar = similar[np.repeat(allowed, np.diff(place.key_start, append=len(similar)))]
+    if len(similar) > size * BLOCK:  # the best of `size` blocks leave little to sort
+        floor = _best(np.maximum.reduceat(similar, np.arange(0, len(similar), BLOCK)), size).min()
+        similar = similar[similar >= floor]
+    return float(np.maximum(_best(similar, size), 0.0).mean())
+
+
+def _best(similar: Scores, size: int) -> Scores:
+    """The `size` highest, in no order."""
+    return np.partition(similar, len(similar) - size)[-size:] if len(similar) > size else similar
 
 
 def lexical_of(lexicon: Lexicon, terms: Terms) -> tuple[Scores, Scores, Scores]:
@@ -116,6 +138,7 @@ def features(
             evidence.head[at],
             evidence.head[at] - rival_head,
             min(float(evidence.words[at]) / 20.0, 1.5),
+            evidence.crowd,
         ],
         dtype=np.float32,
     )

@@ -141,20 +141,16 @@ def rehearse(
     return samples
 
 
-def rehearse_labelled(stage: Stage, rows: Sequence[tuple[str, str, Vectors, Scores | None]]) -> list[Sample]:
-    """Samples from labelled questions (text, expected topic or empty, vector, head's row); they are taken as they are."""
-    number = {topic.id: at for at, topic in enumerate(stage.topics)}
-    known = {key.text for key in stage.keys}
+def rehearse_labelled(stage: Stage, rows: Sequence[tuple[str, int, Vectors, Scores | None]]) -> list[Sample]:
+    """Samples from labelled questions (text, topic or -1, vector, head's row); they are taken as they are."""
     everything = np.ones(len(stage.passage_topic), dtype=bool)
     samples = []
-    for text, expected, vector, row in rows:
-        if text not in known:
-            close = np.asarray(stage.vectors @ vector, dtype=np.float32)
-            lexical = lexical_of(stage.lexicon, terms_of(text))
-            topic = number.get(expected, -1)
-            samples.append(
-                _ask(stage, close, lexical, _topic_row(stage, row), everything, topic, 1.0, "labelled")
-            )
+    for text, topic, vector, row in rows:
+        close = np.asarray(stage.vectors @ vector, dtype=np.float32)
+        lexical = lexical_of(stage.lexicon, terms_of(text))
+        samples.append(
+            _ask(stage, close, lexical, _topic_row(stage, row), everything, topic, 1.0, "labelled")
+        )
     return samples
 
 

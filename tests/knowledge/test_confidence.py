@@ -24,7 +24,7 @@ def rehearsal(count: int, *, seed: int = 0) -> list[Sample]:
         covered = bool(rng.uniform() < 1 / (1 + np.exp(4 - 14 * meaning)))
         right = covered and bool(rng.uniform() < 1 / (1 + np.exp(1.5 - 9 * margin)))
         kind = "own" if covered else "absent"
-        samples.append(Sample((meaning, 0.5, margin, 0.0, 0.0, 0.5), right, 1.0, kind, covered))
+        samples.append(Sample((meaning, 0.5, margin, 0.0, 0.0, 0.5, meaning), right, 1.0, kind, covered))
     return samples
 
 
@@ -101,7 +101,7 @@ def test_what_tells_strangers_apart_does_not_have_to_tell_neighbours_apart():
     """Strangers are far in meaning, neighbours have no lead: either alone must be enough for doubt."""
     made = calibrate(rehearsal(3000), head=False, max_wrong=0.05)
     stranger, neighbour, customer = (
-        made.probability((meaning, 0.5, margin, 0.0, 0.0, 0.5))
+        made.probability((meaning, 0.5, margin, 0.0, 0.0, 0.5, meaning))
         for meaning, margin in ((0.15, 0.95), (0.95, 0.05), (0.95, 0.95))
     )
 

@@ -98,3 +98,20 @@ async def test_a_bad_file_is_one_clear_message(open_library, tmp_path, content, 
 
     with pytest.raises(KnowledgeError, match=message):
         await evaluate(open_library(), path)
+
+
+async def test_transcripts_that_builds_learn_from_count_once(write, open_library, tmp_path):
+    """Asked again they would be known by heart; as though never heard, they are on the curve already."""
+    library = open_library()
+    (tmp_path / "said.csv").write_text("question,expected\nmy money please,refund\nis it raining,\n")
+    rows = [("my money please", "refund"), ("is it raining", "")]
+    await library.activate((await library.build([write(KB)])).info.id)
+    new = await calibrate(library, max_wrong=0.1, labelled=tmp_path / "said.csv")
+    await library.keep_labelled(rows)
+    await library.activate((await library.build([write(KB)])).info.id)
+
+    kept = await calibrate(library, max_wrong=0.1, labelled=tmp_path / "said.csv")
+
+    assert (new.labelled, kept.labelled) == (2, 0)
+    assert kept.rehearsed == new.rehearsed + 2
+    assert kept.curve == (await calibrate(library, max_wrong=0.1)).curve
