@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
 import structlog
+from filelock import FileLock, Timeout
 
 from adapters.port import ChatAdapter
 from bot import log as logs
@@ -45,9 +47,12 @@ async def serve(config: Config, *, port: int | None) -> int:
 
 
 def forget(data_dir: Path) -> None:
-    """Remove what earlier demos left (their chat lived in memory and is gone), but not the knowledge."""
-    for name in ("firstline.db", "firstline.db-wal", "firstline.db-shm"):
-        (data_dir / name).unlink(missing_ok=True)
+    """Remove what earlier demos left (their chat lived in memory and is gone), but not the knowledge; and nothing of a
+    demo that is still running."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(Timeout), FileLock(str(data_dir / "firstline.db.lock"), timeout=0):
+        for name in ("firstline.db", "firstline.db-wal", "firstline.db-shm"):
+            (data_dir / name).unlink(missing_ok=True)
 
 
 async def talk(config: Config) -> int:
