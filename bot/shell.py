@@ -18,6 +18,7 @@ from bot.shell_setup import check, init
 
 typer_app = typer.Typer(
     name="firstline", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Firstline: the first line of support for communities on Slack and Discord.",
 )  # fmt: skip
 typer_app.add_typer(knowledge, name="knowledge")
@@ -75,7 +76,7 @@ def demo(
         int | None, typer.Option(min=0, max=65535, help="Port of the page; default: the configured one.")
     ] = None,
 ) -> int:
-    """A local page with a customer's channel, the staff channel and the why of every decision. No account needed."""
+    """A local page: a customer, the desk, and why the bot decided so. No account needed."""
     from bot.demo import serve
 
     return asyncio.run(serve(configured(config, knowledge_dir), port=port))
@@ -83,7 +84,7 @@ def demo(
 
 @typer_app.command()
 def chat(config: ConfigFile = None, knowledge_dir: KnowledgeDir = None) -> int:
-    """The same in this terminal: ask as a customer, /as dana to work the desk, /why, /help."""
+    """The same in this terminal. Ask as a customer, /as dana to work the desk, /why, /help."""
     from bot.demo import talk
 
     return asyncio.run(talk(configured(config, knowledge_dir)))
@@ -93,7 +94,7 @@ def chat(config: ConfigFile = None, knowledge_dir: KnowledgeDir = None) -> int:
 def ask(
     question: str, config: ConfigFile = None, knowledge_dir: KnowledgeDir = None, json: Json = False
 ) -> int:
-    """Ask one question and see the decision with its confidence, sources and reason. Sends nothing anywhere."""
+    """Ask one question: decision, confidence, sources, reason. Sends nothing anywhere."""
     from bot.asking import ask_once, show
 
     answer = asyncio.run(ask_once(configured(config, knowledge_dir), question))
@@ -106,7 +107,7 @@ def ask(
 
 @typer_app.command()
 def run(config: ConfigFile = None) -> int:
-    """Run the bot on the platforms that the configuration enables, until SIGTERM or Ctrl-C."""
+    """Run the bot on the platforms that the configuration enables. Until SIGTERM or Ctrl-C."""
     from bot.demo import run_platforms
 
     return asyncio.run(run_platforms(configured(config)))
@@ -154,7 +155,7 @@ def calibrate(
     apply: Annotated[bool, typer.Option(help="Use the new thresholds from now on.")] = False,
     json: Json = False,
 ) -> int:
-    """Show the risk-coverage curve and the thresholds that follow from --max-wrong. Writes nothing without --apply."""
+    """Draw the risk-coverage curve and the lines that follow from it. Writes nothing without --apply."""
     from bot.calibrating import calibrate_library
 
     settings = configured(config, knowledge_dir)
@@ -163,7 +164,7 @@ def calibrate(
 
 @typer_app.command()
 def replay(receipt: str, config: ConfigFile = None, json: Json = False) -> int:
-    """Reproduce an answer from its receipt (A-…) on the snapshot that gave it. Exit 1 when it differs."""
+    """Reproduce an answer from its receipt (A-…). On the snapshot that gave it; exit 1 when it differs."""
     from bot.asking import replay_receipt
 
     result = asyncio.run(replay_receipt(configured(config), receipt))
@@ -193,15 +194,13 @@ def report(
     if json:
         out.as_json(data)
     else:
-        out.table(
-            ["", ""], [[key.replace("_", " "), value] for key, value in data.items()], f"The last {days} days"
-        )
+        out.facts(data, f"The last {days} days")
     return 0
 
 
 @typer_app.command()
 def backup(target: Path, config: ConfigFile = None) -> int:
-    """Write a consistent copy of the database, while the bot runs or not."""
+    """Write a consistent copy of the database. While the bot runs or not."""
     from bot.writer import copy_database
 
     source = configured(config).bot.data_dir / "firstline.db"

@@ -30,7 +30,7 @@ USED_SECONDS = 90 * 86_400.0
 
 
 def lint(config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = False) -> int:
-    """Read the files and say what is wrong, stale or incomplete, with file and line. Exit 1 when something is wrong."""
+    """Say what is wrong, stale or incomplete in the files. With file and line; exit 1 when something is wrong."""
     from bot.shell import configured
     from knowledge import lint as rules
     from knowledge.reader import read
@@ -46,7 +46,8 @@ def lint(config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = Fa
 
 
 def audit(config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = False) -> int:
-    """The same for the snapshot in use, plus topics that overlap, contradict each other, or never answered anybody."""
+    """The same for the snapshot in use, comparing its topics. Finds those that overlap, contradict each other, or never
+    answered anybody."""
     from bot.shell import configured
 
     found, topics = asyncio.run(_audit(configured(config, folder)))

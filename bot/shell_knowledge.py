@@ -21,7 +21,7 @@ KnowledgeDir = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 knowledge = typer.Typer(
-    help="What the bot knows: build, status, search, lint, audit, rollback.", no_args_is_help=True
+    help="What the bot knows: build, look at it, check it, go back.", no_args_is_help=True
 )
 knowledge.command("lint")(lint)
 knowledge.command("audit")(audit)
@@ -43,7 +43,7 @@ def build(
     force: Annotated[bool, typer.Option(help="Put it to use although golden cases fail.")] = False,
     json: Json = False,
 ) -> int:
-    """Read, lint, embed what is new, check golden cases, and put the snapshot to use. Complaints name file and line."""
+    """Read, lint, embed what is new, put the snapshot to use. After the golden cases; complaints name file and line."""
     return asyncio.run(_build(_configured(config, folder), dry=dry, force=force, json=json))
 
 
@@ -123,13 +123,13 @@ def status(config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = 
     if json:
         out.as_json(data)
     else:
-        out.table(["", ""], [[key.replace("_", " "), value] for key, value in data.items()])
+        out.facts(data)
     return 0
 
 
 @knowledge.command("search")
 def search(question: str, config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = False) -> int:
-    """What the snapshot knows about a question, with scores and reasons."""
+    """What the snapshot knows about a question. With scores and reasons."""
 
     async def work() -> Any:
         from bot.asking import opened

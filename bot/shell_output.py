@@ -51,6 +51,26 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str =
     console.print(made)
 
 
+def facts(data: Mapping[str, object], title: str = "") -> None:
+    """Names and values, one a line; the entries of a mapping one below the other."""
+    made = Table(title=title or None, title_justify="left", show_header=False, expand=False)
+    for _ in range(2):
+        made.add_column(overflow="fold")
+    for key, value in data.items():
+        made.add_row(escape(key.replace("_", " ")), escape(plain(_told(value))))
+    console.print(made)
+
+
+def _told(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "\n".join(f"{str(key).replace('_', ' ')}: {_told(one)}" for key, one in value.items()) or "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_told, value)) or "-"
+    if value is None:
+        return "-"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def as_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     """CSV whose cells no spreadsheet takes for a formula (OWASP: CSV injection)."""
     out = io.StringIO()

@@ -26,7 +26,7 @@ def init(
     application_id: Annotated[str, typer.Option(help="Discord's application id, for the invite link.")] = "",
     force: Annotated[bool, typer.Option(help="Overwrite what is there.")] = False,
 ) -> int:
-    """Write a configuration and a Slack app manifest, print Discord's invite link, and explain the clicks."""
+    """Write a configuration and a Slack app manifest. Prints Discord's invite link, and explains the clicks."""
     from bot.app import setup_texts
 
     manifest, slack_clicks, discord_clicks = setup_texts(application_id)
@@ -51,7 +51,7 @@ def init(
 
 
 def check(config: ConfigFile = None, json: Json = False) -> int:
-    """Verify configuration, knowledge, tokens, scopes, channels and permissions; says for each failure what to do."""
+    """Verify configuration, knowledge, tokens and permissions. Says for each failure what to do."""
     from bot.shell import configured
 
     settings = configured(config)

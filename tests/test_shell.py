@@ -12,7 +12,8 @@ import pytest
 from filelock import FileLock
 
 from bot.__main__ import main
-from bot.shell_output import as_csv, plain
+from bot.demo import forget
+from bot.shell_output import as_csv, facts, plain
 
 TOPIC = """---
 id: {id}
@@ -70,6 +71,39 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         return int(stopped.value.code or 0), out, err
 
     return call
+
+
+@pytest.mark.parametrize("group", [(), ("knowledge",), ("tickets",), ("audit",), ("privacy",)])
+def test_a_list_of_commands_is_not_cut_off_on_a_narrow_terminal(
+    run, group: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, said, _ = run(*group, "-h")
+
+    assert code == 0
+    assert not [line for line in said.splitlines() if line.startswith("  ") and line.endswith("...")]
+
+
+def test_values_are_told_in_words_and_not_as_a_program_writes_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    facts({"languages": ["de", "en"], "calibration": {"expected_wrong": 0.0495, "note": "hm"}, "earlier": []})
+
+    said = capsys.readouterr().out
+    assert "de, en" in said
+    assert "expected wrong: 0.0495" in said
+    assert not set("[]{}'") & set(said)
+
+
+def test_a_new_demo_leaves_a_running_one_alone(tmp_path: Path) -> None:
+    database = tmp_path / "firstline.db"
+    database.touch()
+
+    with FileLock(f"{database}.lock"):
+        forget(tmp_path)
+        assert database.exists()
+    forget(tmp_path)
+    assert not database.exists()
 
 
 def test_ask_prints_the_contract_as_json(run) -> None:

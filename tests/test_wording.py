@@ -80,6 +80,10 @@ def test_every_key_that_the_code_names_exists_and_every_sentence_is_used() -> No
         *(f"state.{s}" for s in TicketState),
         *(f"help.{c}" for c in COMMANDS),
         *(f"trigger.{t}" for t in sorted({*TRIGGERS, *by_name()})),
+        *(
+            f"trigger.{t}"
+            for t in ("part", "level", "collect", "draft", "unsure", "unclear", "failure", "late", "agent")
+        ),
         *(f"next.{t}" for t in sorted({*TRIGGERS, *by_name()})),
         *(f"resolution.{r}" for r in (*RESOLUTION_TYPES, "returned")),
         *(f"cause.{c}" for c in ROOT_CAUSES),
