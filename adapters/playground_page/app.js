@@ -234,8 +234,8 @@ const tabs = [...document.querySelectorAll("[data-pane]")];
 function show(pane) {
   const wasHidden = byId(`pane-${pane}`).offsetParent === null;
   document.body.dataset.view = pane;
-  const node = feeds[pane]?.node;
-  if (wasHidden && node) node.scrollTop = node.scrollHeight;
+  const node = feeds[pane]?.node ?? byId("results"); // where the newest stands at the end
+  if (wasHidden) node.scrollTop = node.scrollHeight;
   for (const tab of tabs) {
     tab.setAttribute("aria-pressed", String(tab.dataset.pane === pane));
     if (tab.dataset.pane === pane) count(tab, 0);

@@ -305,6 +305,20 @@ async def test_admin_commands_answer_in_their_own_pane(page: Page) -> None:
     await expect(results).to_contain_text("44 topics")
 
 
+async def test_on_a_narrow_screen_the_newest_result_is_shown_first(page: Page) -> None:
+    for _ in range(12):
+        await page.locator("#command-text").fill("status")
+        await page.locator("#command-text").press("Enter")
+    await page.set_viewport_size({"width": 400, "height": 700})
+    await page.reload()
+
+    await page.locator("[data-pane=why]").click()
+
+    results = page.get_by_role("log", name="Command results")
+    await expect(results.locator(".result")).to_have_count(12)
+    await expect(results.locator(".result").last).to_be_in_viewport()
+
+
 async def test_a_command_whose_result_stands_elsewhere_does_not_look_unfinished(page: Page) -> None:
     results = page.get_by_role("log", name="Command results")
     for command in ("claim T-1042", "resolve T-1042"):
