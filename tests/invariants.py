@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from adapters.codec import load_inbound
-from adapters.port import Content, Delete, Edit, MessageReceived, Op, Post, Private
+from adapters.port import Content, Delete, Edit, MessageReceived, Op, Post, Private, TimerFired
 from bot.routing import fresh_case
 from bot.statements import case_json, chain_hash
+from handoff import clock
 from handoff.decide import decide
 from handoff.model import Case, Decision, Known, Phase, TicketState
 from handoff.policy import Policy, same_person
@@ -49,6 +50,7 @@ class Watch:
     _raw: dict[str, str] = field(default_factory=dict)
     _posted: dict[str, str] = field(default_factory=dict)
     _lanes: dict[str, int] = field(default_factory=dict)
+    _fired: Counter[tuple[str, int, str, float]] = field(default_factory=Counter)
 
     def fail(self, what: str) -> None:
         self.violations.append(what)
@@ -185,6 +187,8 @@ class Watch:
             cases[row["case_id"]] = replace(decision.case, version=before.version + 1)
             self.seen[f"decision {decision.kind}"] += 1
             self.seen[f"event {event.type}"] += 1
+            if isinstance(event, TimerFired):
+                self._once(before, event, decision)
             if isinstance(event, MessageReceived):
                 outcomes.update(ref.id for ref in known.refs or (event.ref,))
                 self._relayed(before, event, known, decision)
@@ -193,6 +197,19 @@ class Watch:
             if cases.get(row["id"]) != stored:
                 self.fail(f"{row['id']}: the journal replays to another state")
         return outcomes
+
+    def _once(self, before: Case, event: TimerFired, decision: Decision) -> None:
+        """What a deadline brings about, it brings about once."""
+        row = clock.timers(before.ticket, self.policy).get(event.timer)
+        if row is None or before.ticket is None or decision.kind != "timer":
+            return
+        deadline = (before.id, before.ticket.number, event.timer, row.at)
+        self._fired[deadline] += 1
+        self.seen[f"timer {event.timer}"] += 1
+        if self._fired[deadline] > 1:
+            self.fail(
+                f"{before.ticket.id}: {event.timer} acted {self._fired[deadline]} times on one deadline"
+            )
 
     def _relayed(self, before: Case, event: MessageReceived, known: Known, decision: Decision) -> None:
         """With an open ticket every line of the customer reaches the staff thread, once."""

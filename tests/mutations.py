@@ -17,6 +17,11 @@ def _without_epoch(statement: str) -> str:
     return statement.replace("state = 'superseded', error = 'a person stepped in'", "error = 'nobody looks'")
 
 
+def _with_timers_that_come_again(statement: str) -> str:
+    again = "UPDATE timers SET at = at + 86400 WHERE case_id = ? AND timer = ?"
+    return statement.replace("DELETE FROM timers WHERE case_id = ? AND timer = ?", again)
+
+
 MUTATIONS = {
     "the transaction": Options(transactions=False, power_cuts=0.5),
     "the fence": Options(rewrite=_without_epoch),
@@ -25,4 +30,5 @@ MUTATIONS = {
     "recognising repeats": Options(rewrite=_without_repeats_known),
     "recording before acknowledging": Options(careless=True),
     "looking before sending again": Options(blind_resend=True),
+    "forgetting a timer that has fired": Options(rewrite=_with_timers_that_come_again),
 }
