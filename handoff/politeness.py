@@ -77,6 +77,19 @@ _FAREWELL = re.compile(
     r"(?:\s{0,9}[,.!\n]\s{0,9}[\w.-]{1,30}(?:\s[\w.-]{1,30})?)?[\s,.!]{0,9})$",
     re.IGNORECASE,
 )
+# "ok thank you, that helps": a short message all of whose phrases say so, and one of them more than "ok".
+_CONTENT = re.compile(
+    rf"(?:(?P<content>{_THANKS}|(?:yes |yep |ja )?(?:that|this|it)(?: has| really| finally)*"
+    r" (?:helps|helped|works|worked|did it|solved it|fixed it)(?: now| again| perfectly| for me| me| a lot)*|"
+    r"(?:(?:that|it|this) (?:was|is) |that's |very |really |so )*(?:helpful|perfect)|works(?: now| again)?|"
+    r"(?:no )?that(?:'s| is| was) (?:all|it)|(?:(?:it's|it is|everything is|everything's|everything|is) )?(?:all )?"
+    r"(?:good|fixed|sorted|working|resolved)(?: now| again)|all good|(?:problem )?solved|got it|awesome|you saved me|"
+    r"you(?:'re| are) (?:great|the best)|(?:das|es|hat|jetzt|nun|ja|mir|wieder|sehr|war) (?:(?:das|es|hat|jetzt|mir|wieder|"
+    r"sehr|schon) )*(?:hilft|geholfen|geklappt|geht|klappt|funktioniert|hilfreich|gelöst)(?: (?:jetzt|mir|wieder|sehr|es|"
+    r"weiter))*|(?:nein )?das war(?:'s| es| alles)|perfekt|erledigt|gelöst)|"
+    r"ok|okay|oh|ah|aha|i see|great|cool|nice|super|good|alright|right|gut|prima|toll|klasse|alles klar|verstanden|passt|"
+    r"and|und|so|then|dann)(?: |$)"
+)
 # One of these is in every farewell; most messages have none, and looking for them is much quicker.
 _TELLTALE = (
     "than",
@@ -106,7 +119,19 @@ def small_talk(text: str) -> str:
     said = plain(text)
     if said in HELLO:
         return "hello"
-    return "thanks" if said in THANKS else politeness(text)
+    return "thanks" if said in THANKS or (said and "?" not in text and _content(said)) else politeness(text)
+
+
+def _content(said: str) -> bool:
+    """Whether every phrase says that it is good so. Each is taken once, so that it costs no more than reading it."""
+    at, content_said = 0, False
+    while at < len(said):
+        phrase = _CONTENT.match(said, at)
+        if phrase is None:
+            return False
+        content_said = content_said or phrase["content"] is not None
+        at = phrase.end()
+    return content_said
 
 
 def plain(text: str) -> str:

@@ -72,6 +72,33 @@ def test_politeness_alone_is_small_talk(text: str, kind: str) -> None:
         assert wants_signals(scene.case, event, POLICY, 0) == wants_search(scene.case, event, POLICY, 0) == ""
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ok thank you, that helps", "thanks, that helps!", "great, that works now", "it works now, thanks", "got it",
+        "thank you, that was helpful", "thanks, all good now", "I see, thank you", "No, that's all, thanks",
+        "ok got it thanks", "Perfect!", "yes that helped me a lot", "thank you so much, you saved me", "it's fixed now",
+        "super danke, das hilft", "danke, hat geklappt", "alles klar, danke", "vielen Dank, jetzt geht es wieder",
+        "Nein, das war's, danke",
+    ],
+)  # fmt: skip
+def test_whoever_says_that_it_helped_is_not_handed_over(text: str) -> None:
+    assert small_talk(text) == "thanks"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "thanks but it does not help", "that helps nobody", "ok", "alles klar", "yes please", "thanks, works now?",
+        "it works now, but the export is empty", "it never works", "that's all?", "all good things", "jetzt geht nichts",
+        "das hilft mir nicht", "das hilft nicht weiter", "not solved", "it worked yesterday", "yes thanks", "great, broken again",
+        "fixed price", "is it working", "es geht nicht",
+    ],
+)  # fmt: skip
+def test_what_only_begins_like_it_is_read(text: str) -> None:
+    assert small_talk(text) == ""
+
+
 def test_what_is_asked_is_looked_up_without_the_politeness_around_it() -> None:
     scene = Scene()
     event = scene.message(ANA, "Hi there! Hope you are well. My calendar is a day off. Thanks!")
