@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 
 from adapters.discord import DiscordAdapter
+from tests.discord.raw import Api
 from tests.discord_server import DiscordServer
 from tests.discord_sink import RecordingSink, connected
 
@@ -37,3 +39,14 @@ def ann(server: DiscordServer) -> str:
 @pytest.fixture
 def dana(server: DiscordServer) -> str:
     return server.add_user("dana", roles=[server.agents])
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def api(server: DiscordServer, web: aiohttp.ClientSession) -> Api:
+    return Api(server, web)

@@ -50,6 +50,13 @@ def private_thread(driver: DiscordDriver) -> str:
     return str(thread["id"])
 
 
+async def reported(driver: DiscordDriver) -> tuple[str, str]:
+    """Ana tells of something private in #help: (her message, the private thread in which it goes on)."""
+    asked = await driver.say("ana", HACKED, "help")
+    await driver.advance(30)
+    return asked, private_thread(driver)
+
+
 def texts(driver: DiscordDriver, channel: str, thread: str | None = None) -> list[str]:
     return [seen.text for seen in driver.seen(channel, thread)]
 
@@ -58,9 +65,7 @@ async def test_a_private_matter_goes_on_where_only_the_customer_and_the_team_rea
     knowledge: Knowledge, tmp_path: Path
 ) -> None:
     async with playing(knowledge, tmp_path) as driver:
-        asked = await driver.say("ana", HACKED, "help")
-        await driver.advance(30)
-        private = private_thread(driver)
+        asked, private = await reported(driver)
         handed, alone = texts(driver, "help", private)
         assert "It went straight to the people responsible as T-1." in handed
         assert "no details" not in handed
@@ -106,9 +111,7 @@ async def test_a_private_thread_is_caught_up_and_its_edits_are_followed(
     knowledge: Knowledge, tmp_path: Path
 ) -> None:
     async with playing(knowledge, tmp_path) as driver:
-        asked = await driver.say("ana", HACKED, "help")
-        await driver.advance(30)
-        private = private_thread(driver)
+        asked, private = await reported(driver)
         await driver.stop()
         await driver.server.user_says(private, driver.people["ana"], "while you were away")
         await driver.server.user_edits(asked, "I KNOW that somebody hacked my account")
