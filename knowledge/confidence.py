@@ -36,6 +36,7 @@ MIXTURE = {  # the lines are drawn for this mix, worse than the confidences are 
     "known": 0.25,  # and one that stands there word for word
     "absent": 2.5,
     "chat": 1.5,
+    "strange": 2.0,
 }
 USEFUL = 0.05  # a line that leaves less than this share of questions answered helps nobody
 
@@ -47,7 +48,7 @@ class Sample:
     evidence: tuple[float, ...]
     right: bool
     weight: float
-    kind: str  # own; lone (the only question of its topic) and known (the same, as it stands); absent, chat, labelled
+    kind: str  # own; lone (the only question of its topic), known (the same, as it stands); absent, chat; labelled, strange
     covered: bool = True  # whether the snapshot has an answer at all
 
 
@@ -91,9 +92,9 @@ def calibrate(samples: Sequence[Sample], *, head: bool, max_wrong: float) -> Cal
         chance_of([one.evidence for one in answerable], covered),
     )
     own = sum(
-        1.0 if one.kind in ("own", "labelled") else 0.5
+        0.5 if one.kind == "lone" else 1.0
         for one in samples
-        if one.kind in ("own", "labelled", "lone")
+        if one.kind in ("own", "labelled", "strange", "lone")
     )
     draft = Calibration(
         covered=tuple(round(float(one), 5) for one in covered),

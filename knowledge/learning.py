@@ -12,7 +12,15 @@ from knowledge import head as heads
 from knowledge.confidence import Calibration, calibrate
 from knowledge.engine import Vectors
 from knowledge.head import Examples, Head, Matrix
-from knowledge.rehearsal import RELATED, Stage, bare_texts, rehearse, rehearse_labelled, script
+from knowledge.rehearsal import (
+    RELATED,
+    Stage,
+    bare_texts,
+    in_their_share,
+    rehearse,
+    rehearse_labelled,
+    script,
+)
 
 Progress = Callable[[str, int, int], None]
 QUESTIONS_FOR_HEAD = 4  # examples of a topic from which the head can learn it well
@@ -76,7 +84,7 @@ def learn(
     samples += rehearse_labelled(
         stage, [(text, topic, vector, unseen.told.get(text)) for text, topic, vector in asked]
     )
-    return head, calibrate(samples, head=head is not None, max_wrong=max_wrong)
+    return head, calibrate(in_their_share(samples), head=head is not None, max_wrong=max_wrong)
 
 
 def _head(

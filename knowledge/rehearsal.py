@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -148,10 +148,18 @@ def rehearse_labelled(stage: Stage, rows: Sequence[tuple[str, int, Vectors, Scor
     for text, topic, vector, row in rows:
         close = np.asarray(stage.vectors @ vector, dtype=np.float32)
         lexical = lexical_of(stage.lexicon, terms_of(text))
-        samples.append(
-            _ask(stage, close, lexical, _topic_row(stage, row), everything, topic, 1.0, "labelled")
-        )
+        kind = "labelled" if topic >= 0 else "strange"
+        samples.append(_ask(stage, close, lexical, _topic_row(stage, row), everything, topic, 1.0, kind))
     return samples
+
+
+def in_their_share(samples: Sequence[Sample]) -> list[Sample]:
+    """What is not covered, weighed up to the share that it has in a rehearsal, where labelled questions leave it less:
+    teams label what they have answered, and a promise that holds for that mix alone is none."""
+    inside = sum(one.weight for one in samples if one.covered)
+    outside = sum(one.weight for one in samples if not one.covered)
+    more = max(1.0, (ABSENT_SHARE + CHAT_SHARE) * inside / outside) if outside else 1.0
+    return [one if one.covered else replace(one, weight=one.weight * more) for one in samples]
 
 
 def _ask(

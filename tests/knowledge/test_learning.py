@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from knowledge import head as heads
+from knowledge.confidence import Sample
 from knowledge.head import Examples
 from knowledge.learning import QUESTIONS_FOR_HEAD, Told, examples, learn
 from knowledge.library import Library
-from knowledge.rehearsal import LONE_AT_MOST, Stage, bare_texts, script
+from knowledge.rehearsal import LONE_AT_MOST, Stage, bare_texts, in_their_share, script
 
 ASKED = {
     "invoice": [
@@ -203,3 +205,17 @@ def test_what_the_knowledge_asks_itself_is_not_told_twice_and_a_topic_that_is_go
 
     assert list(told.texts) == ["dear me", "oh"]
     assert list(told.topics) == [-1, -1]
+
+
+def test_labelled_questions_without_strangers_do_not_make_strangers_rare():
+    """A team labels what it has answered; the lines must not follow from that mix."""
+    samples = [Sample((0.0,), True, 1.0, "labelled")] * 100 + [
+        Sample((0.0,), False, 0.5, "chat", covered=False)
+    ] * 2
+    many = [*samples, *[Sample((0.0,), False, 1.0, "strange", covered=False)] * 50]
+
+    few_weighed, many_weighed = in_their_share(samples), in_their_share(many)
+
+    assert sum(one.weight for one in few_weighed if one.covered) == 100
+    assert sum(one.weight for one in few_weighed if not one.covered) == pytest.approx(11.0)
+    assert many_weighed == many
