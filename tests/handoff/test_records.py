@@ -7,12 +7,26 @@ from typing import Any
 
 import pytest
 
+from adapters.port import ThreadChanged
 from bot.wording import word
 from handoff.facts import Card, Draft, Line, Raised, Relayed
 from handoff.forms import form_errors
-from handoff.model import Earlier, Phase, TicketState, Update
+from handoff.model import Earlier, Fired, Phase, TicketState, Update
 from handoff.policy import CategoryRule, FieldRule
-from tests.handoff.scene import ANA, CATEGORIES, DANA, FIELDS, KIM, POLICY, REFUND, TEXTS, Scene, found
+from tests.handoff.scene import (
+    ANA,
+    CATEGORIES,
+    DANA,
+    FIELDS,
+    KIM,
+    POLICY,
+    REFUND,
+    TEXTS,
+    THREAD,
+    Scene,
+    found,
+    whispered,
+)
 
 HOUR = 3600.0
 
@@ -150,6 +164,40 @@ def test_raising_calls_the_people_of_that_queue() -> None:
     (raised,) = scene.staff_saw(Raised)
     assert raised.mention == "oncall"
     assert "customer.raised" in [f.key for f in scene.told if isinstance(f, Line)]
+
+
+def test_an_agent_who_reopens_steps_in_and_nothing_that_the_bot_has_queued_follows() -> None:
+    scene = Scene().claimed()
+    scene.submits(KIM, "resolve", summary="Done", kind="solved", cause="bug", save="no")
+    scene.passes(49 * HOUR)
+    scene.asks("How do refunds work?", found(REFUND))
+    before = scene.case.epoch
+    assert scene.presses(KIM, "reopen", "T-1042").kind == "reopen"
+    assert (scene.case.phase, scene.case.epoch) == (Phase.HUMAN, before + 1)
+
+
+def test_a_deleted_thread_is_told_to_whoever_has_the_ticket() -> None:
+    scene = Scene().claimed()
+    gone = ThreadChanged(keys=("t",), place=THREAD, actor=None, occurred_at=0, state="deleted")
+    assert scene.play(gone).kind == "thread"
+    assert "staff.thread_deleted" in [f.key for f in scene.staff_saw(Line)]
+    elsewhere = replace(gone, place=replace(THREAD, thread="m99"))
+    assert scene.play(elsewhere).kind == "ignore"
+
+
+def test_a_private_question_that_needs_a_person_is_not_answered_either() -> None:
+    scene = Scene()
+    asked = scene.runs(ANA, "ask", "I want a refund against your policy", found=(found(REFUND),),
+                       fired=(Fired("refund", "said so"),))  # fmt: skip
+    assert whispered(asked) == "private.person"
+    assert len(asked.effects) == 1
+
+
+def test_the_part_that_knowledge_does_not_cover_is_a_gap() -> None:
+    scene = Scene()
+    unknown = found(REFUND, sure=0.1, question="Do you ship to the moon?")
+    scene.asks("How do refunds work? Do you ship to the moon?", found(REFUND), unknown)
+    assert [gap.data["question"] for gap in scene.kept("gap")] == ["Do you ship to the moon?"]
 
 
 # --- small print ------------------------------------------------------------------------------------------------
