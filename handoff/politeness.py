@@ -17,6 +17,16 @@ THANKS = frozenset((
     "great thanks", "perfect thanks", "ok thanks", "cheers", "that worked", "it works", "it works now", "solved",
     "that helped", "danke", "vielen dank", "danke schön", "dankeschön", "super danke", "ok danke", "hat geklappt",
 ))  # fmt: skip
+# Who somebody is talking to deserves an honest answer, whatever knowledge covers.
+ABOUT = frozenset((
+    "who are you", "what are you", "are you a bot", "are you a robot", "are you an ai", "are you human", "are you a human",
+    "are you a person", "are you a real person", "are you real", "is this a bot", "am i talking to a bot",
+    "am i talking to a human", "am i talking to a person", "am i talking to a real person", "what can you do",
+    "what do you do", "help", "help me", "can you help", "can you help me", "can somebody help me",
+    "wer bist du", "was bist du", "bist du ein bot", "bist du ein mensch", "bist du ein roboter", "bist du eine ki",
+    "wer sind sie", "sind sie ein bot", "sind sie ein mensch", "ist das ein bot", "was kannst du", "was können sie",
+    "hilfe", "kannst du mir helfen", "können sie mir helfen", "kann mir jemand helfen",
+))  # fmt: skip
 
 _HELLO = (
     r"(?:hi+|hey+|hello+|hallo+|hiya|howdy|greetings|moin(?:\s+moin)?|servus|grüezi|gr(?:ü|ue)(?:ß|ss)\s+gott|"
@@ -115,8 +125,10 @@ POLITE_AT_MOST = 4  # greetings and closings of one message
 
 
 def small_talk(text: str) -> str:
-    """`hello` or `thanks` where a message is nothing but that, else ""."""
+    """`hello`, `thanks`, or `about` (who are you?) where a message is nothing but that, else ""."""
     said = plain(text)
+    if said in ABOUT:
+        return "about"
     if said in HELLO:
         return "hello"
     return "thanks" if said in THANKS or (said and "?" not in text and _content(said)) else politeness(text)

@@ -51,7 +51,7 @@ class Turn:
         self.policy = policy
         self.effects: list[Effect] = []
         self.trace: list[tuple[str, str]] = []
-        self.small_talk = ""  # the message is nothing but "hello" or "thanks"
+        self.small_talk = ""  # the message is nothing but "hello", "thanks" or "who are you?"
 
     # --- reading ---
 

@@ -58,7 +58,8 @@ def test_what_only_looks_like_one_stays(text: str) -> None:
     ("text", "kind"),
     [
         ("Hi there, hope you are well!", "hello"), ("hey how are you?", "hello"), ("Guten Morgen zusammen!", "hello"),
-        ("Hallo, kurze Frage", "hello"), ("Thank you so much for your help! Best, Ana", "thanks"),
+        ("Hallo, kurze Frage", "hello"), ("Are you a bot?", "about"), ("help!!", "about"), ("Bist du ein Mensch?", "about"),
+        ("help me with my invoice", ""), ("who are you to decide that?", ""), ("Thank you so much for your help! Best, Ana", "thanks"),
         ("Vielen Dank und viele Grüße, Anna", "thanks"), ("hello!!", "hello"), ("solved", "thanks"),
         ("👎", ""), ("", ""), ("thanks for nothing", ""), ("no thanks", ""), ("hi, it crashes", ""), ("thanks, still broken", ""),
     ],
