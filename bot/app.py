@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 from rapidfuzz import fuzz
@@ -111,7 +112,7 @@ class App:
         self._gatherer = Gatherer(
             self.library, self.signals, self.storage, self.policy, self.metrics, helper=self.model,
             writing=Writing(self.model, self.policy),
-            incidents=self.incidents, agents=self.agents,
+            incidents=self.incidents, agents=self.agents, zone=ZoneInfo(config.hours.timezone),
         )  # fmt: skip
         self.engine = Engine(
             self.storage, self.outbox, self._gatherer, self.policy, self.word, clock=self.clock, metrics=self.metrics,

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from adapters.port import Actor, MessageReceived, MsgRef, Place
 from bot import shell_output as out
@@ -49,7 +50,8 @@ class Asker:
         self.policy = policy_of(config)
         self.library = library
         self._signals = Signals(library.embed, config.bot.data_dir / "triggers")
-        self._gatherer = Gatherer(library, self._signals, NoHistory(), self.policy, Metrics())
+        zone = ZoneInfo(config.hours.timezone)
+        self._gatherer = Gatherer(library, self._signals, NoHistory(), self.policy, Metrics(), zone=zone)
 
     async def prepare(self) -> None:
         await self._signals.prepare(self.library.boundaries)

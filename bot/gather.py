@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, date, datetime, tzinfo
 from typing import Protocol
 
 import structlog
@@ -68,6 +69,8 @@ class Directory(Protocol):
 
 
 class Gatherer:
+    """`zone`: where the desk's days begin and end, which is when a dated topic begins and ends to speak."""
+
     def __init__(
         self,
         library: Library,
@@ -80,10 +83,11 @@ class Gatherer:
         helper: Helper | None = None,
         incidents: Incidents | None = None,
         agents: Directory | None = None,
+        zone: tzinfo = UTC,
     ) -> None:
         self._library, self._signals, self._storage = library, signals, storage
         self.policy, self._metrics, self._helper, self._incidents = policy, metrics, helper, incidents
-        self._writing, self._agents = writing, agents
+        self._writing, self._agents, self._zone = writing, agents, zone
 
     async def known(self, case: Case, step: Step, number: int, anchor: str, now: float) -> Known:
         """The facts for one step. `number`: the next free ticket number; `anchor`: of the message it is about."""
@@ -99,7 +103,7 @@ class Gatherer:
         # Side by side: the embedder computes what is asked of it in one batch, and the database is read meanwhile.
         signal, found, earlier = await asyncio.gather(
             self._signals.check(said) if said else _absent(),
-            self._search(case, event, question) if question else _nothing_found(),
+            self._search(case, event, question, self._today(now)) if question else _nothing_found(),
             self._earlier(case, event),
         )
         known = replace(known, earlier=earlier)
@@ -118,7 +122,12 @@ class Gatherer:
             known if self._writing is None else await self._writing.add(case, event, known, question or said)
         )
 
-    async def _search(self, case: Case, event: Inbound, question: str) -> tuple[tuple[Found, ...], str]:
+    def _today(self, now: float) -> date:
+        return datetime.fromtimestamp(now, self._zone).date()
+
+    async def _search(
+        self, case: Case, event: Inbound, question: str, today: date
+    ) -> tuple[tuple[Found, ...], str]:
         """What the current snapshot gives for each question of the text; or why there is nothing (a reference)."""
         try:
             scope = scope_of(case, event)
@@ -126,14 +135,15 @@ class Gatherer:
                 question = await self._helper.rewrite(question, case.questions[-2:])
             questions = split_questions(question)[:QUESTIONS_MAX] or [question]
             parts = clauses(question) if len(questions) == 1 else []
-            found = await asyncio.gather(*(self._library.search(q, scope) for q in (*questions, *parts)))
+            asked = (*questions, *parts)
+            found = await asyncio.gather(*(self._library.search(q, scope, now=today) for q in asked))
         except Exception:
             reference = f"R-{secrets.token_hex(3)}"
             log.exception("search_failed", reference=reference, conversation=case.id)
             return (), reference
         for result in found:
             self._metrics.searched(sum(result.timings_ms.values()) / 1000)
-        results = [found_of(f, q) for f, q in zip(found, (*questions, *parts), strict=True)]
+        results = [found_of(f, q) for f, q in zip(found, asked, strict=True)]
         return (worth_apart(results[0], results[1:]) if parts else tuple(results)), ""
 
     async def _boundaries(self, known: Known, text: str) -> Known:
