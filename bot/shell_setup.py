@@ -44,9 +44,11 @@ def init(
         target.write_text(text, "utf-8")
         out.say(f"{target} written")
     out.say("\n" + slack_clicks)
-    out.say("\n" + discord_clicks)
+    out.say("\nDiscord, in five steps:\n\n" + discord_clicks)
+    if not application_id:
+        out.say("   With --application-id NUMBER the link of step 2 is complete.")
     out.say("\nSecrets come from the environment: " + ", ".join(ENVIRONMENT.values()))
-    out.say("Then: firstline check")
+    out.say("Say where your answers are ([knowledge] paths in config.toml). Then: firstline check")
     return 0
 
 

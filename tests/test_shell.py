@@ -349,6 +349,8 @@ def test_init_writes_a_configuration_that_loads_and_a_manifest(run, tmp_path: Pa
     assert load(tmp_path / "config.toml").bot.name
     assert "socket_mode_enabled" in (tmp_path / "slack-manifest.yaml").read_text()
     assert "FIRSTLINE_SLACK_BOT_TOKEN" in out
+    assert "--application-id" in out
+    assert "[knowledge] paths" in out
     assert again == 0
     assert "already" in said
 
