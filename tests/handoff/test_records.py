@@ -106,6 +106,11 @@ def test_a_missed_promise_stays_on_the_ticket() -> None:
     scene.passes(30 * HOUR)
     assert scene.case.ticket is not None
     assert scene.case.ticket.tags == ("first-response-breached", "resolution-breached")
+    told = [line.key for line in scene.staff_saw(Line)]
+    promises = [key for key in told if "response" in key or "resolution" in key]
+    assert promises == [
+        "timer.first_response_warn", "timer.first_response_breach", "timer.resolution_warn", "timer.resolution_breach",
+    ]  # fmt: skip
 
 
 def test_what_became_of_a_draft_stands_where_it_was_proposed() -> None:
