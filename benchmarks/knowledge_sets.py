@@ -4,7 +4,8 @@ The split is a fixed hash: a datatalks question belongs to the development half 
 even; CLINC150 develops on `val` and `oos_val` and reports on `test` and `oos_test`; BANKING77 develops on the quarter
 of `train` whose text hashes to 0 (mod 4), with the rest as questions, and reports on `test`. The mixed set is made of
 the datatalks documents of one half that have five questions: most become topics that carry four of them, the others
-documents without any, and the remaining questions are asked.
+documents without any, and the remaining questions are asked. clinc-labelled is CLINC150 with the development half and
+`oos_train` as labelled transcripts.
 """
 
 from __future__ import annotations
@@ -80,6 +81,16 @@ def clinc(half: str, folder: Path, per_topic: int = 0) -> tuple[Path, list[Label
     inside, outside = ("val", "oos_val") if half == "development" else ("test", "oos_test")
     labelled = [Labelled(text, intent) for text, intent in data[inside]]
     return folder, labelled + [Labelled(text, "") for text, _ in data[outside]]
+
+
+def clinc_transcripts() -> list[tuple[str, str]]:
+    """What an admin would give `firstline calibrate --transcripts` beside the topics: the questions that the report does
+    not contain, each with the intent that answers it, or none."""
+    data = json.loads((DATA / "clinc150" / "data_full.json").read_text())
+    return [
+        *((text, intent) for text, intent in data["val"]),
+        *((text, "") for split in ("oos_train", "oos_val") for text, _ in data[split]),
+    ]
 
 
 def banking(half: str, folder: Path, per_topic: int = 0) -> tuple[Path, list[Labelled]]:
