@@ -86,7 +86,10 @@ class Writer:
         """
         self._reading = reading
         if reading and not self.path.exists():
-            raise StorageError(f"{self.path}: there is no database yet. Has the bot run with this data_dir?")
+            raise StorageError(
+                f"{self.path}: there is no database yet. Has the bot run with this data_dir? (What is done in a demo is "
+                "seen on its page only.)"
+            )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not reading:
