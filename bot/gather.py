@@ -22,6 +22,7 @@ from bot.metrics import Metrics
 from bot.signals import Signal, Signals
 from bot.writing import Writing
 from handoff.decide import wants_search, wants_signals
+from handoff.listening import answers_form
 from handoff.model import Case, Earlier, Found, Hit, Known
 from handoff.policy import Policy, same_person
 from knowledge.library import Found as KnowledgeFound
@@ -102,7 +103,7 @@ class Gatherer:
         question = wants_search(case, event, self.policy, now)
         # Side by side: the embedder computes what is asked of it in one batch, and the database is read meanwhile.
         signal, found, earlier = await asyncio.gather(
-            self._signals.check(said) if said else _absent(),
+            self._signals.check(said, meaning=not answers_form(case, said)) if said else _absent(),
             self._search(case, event, question, self._today(now)) if question else _nothing_found(),
             self._earlier(case, event),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.port import Inbound
+from handoff import reasons
 from handoff.model import Case, Decision, Found, Known
 
 
@@ -29,7 +30,7 @@ def explained(
              "version": h.version, "evidence": dict(h.evidence)}
             for h in (found.hits[:5] if found else ())
         ],
-        "fired": [{"trigger": f.trigger, "why": f.why, "score": f.score} for f in known.fired],
+        "fired": [{"trigger": f.trigger, "why": reasons.plain(f.reason), "score": f.score} for f in known.fired],
         "search_why": list(found.why) if found else [],
         "snapshot": found.snapshot if found else "",
         "confidence": found.confidence if found else None,

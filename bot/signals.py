@@ -19,7 +19,7 @@ import structlog
 from bot import detectors, training
 from bot.detectors import Detectors, Vectors
 from handoff import phrases, sentiment, triggers
-from handoff.model import Fired
+from handoff.model import Fired, Reason
 from handoff.triggers import Lessons
 
 Embed = Callable[[Sequence[str]], Awaitable[Vectors]]
@@ -87,10 +87,11 @@ class Signals:
         except Exception as error:  # noqa: BLE001 - any model may fail in any way; the message is dealt with all the same
             log.warning("triggers_by_words_only", error=type(error).__name__)
 
-    async def check(self, text: str, *, topics: Sequence[str] = ()) -> Signal:
-        """What fires on the message: the triggers, and the `escalate_when` lines of these topics."""
+    async def check(self, text: str, *, topics: Sequence[str] = (), meaning: bool = True) -> Signal:
+        """What fires on the message: the triggers, and the `escalate_when` lines of these topics. Without `meaning`, the
+        words alone are asked for the triggers."""
         own = phrases.outside_quotes(text)[: triggers.CHARACTERS_AT_MOST]
-        parts = _parts(own) if self._detectors is not None else []
+        parts = _parts(own) if meaning and self._detectors is not None else []
         asked = asyncio.ensure_future(self._vectors(parts))
         await asyncio.sleep(0)  # the embedder, in a thread of its own, works while the words are read here
         fired = {f.trigger: f for f in triggers.by_words(text)}
@@ -101,8 +102,7 @@ class Signals:
             for found in self._meant(vectors, parts):
                 if found.trigger not in denied:
                     fired.setdefault(found.trigger, found)
-        order = list(triggers.by_name())
-        ranked = sorted(fired.values(), key=lambda f: order.index(f.trigger))
+        ranked = sorted(fired.values(), key=_rank)
         crossed = await self.crossed(text, topics) if topics else ()
         return Signal((*ranked, *crossed), mood, urgency)
 
@@ -171,8 +171,8 @@ class Signals:
         ):
             if score >= known[name].threshold:
                 example, like = self._detectors.nearest(name, vectors[best])
-                why = f"close to the example “{example}” ({like:.2f})"
-                found.append(Fired(name, why, round(float(score), 3)))
+                reason = Reason("example", example, round(like, 3))
+                found.append(Fired(name, reason, round(float(score), 3)))
         return found
 
     def _crossed(self, vectors: Vectors, boundaries: Sequence[Boundary]) -> list[Fired]:
@@ -185,8 +185,8 @@ class Signals:
             ordinary = self._detectors.ordinary if self._detectors is not None else None
             usual = float((ordinary @ vectors[best]).max()) if ordinary is not None else 0.0
             if similar[best] >= max(BOUNDARY_SIMILARITY, usual + BOUNDARY_LEAD):
-                why = f"close to “{boundary.line}” ({float(similar[best]):.2f})"
-                found.append(Fired("topic", why, round(float(similar[best]), 3), boundary.topic))
+                like = round(float(similar[best]), 3)
+                found.append(Fired("topic", Reason("near", boundary.line, like), like, boundary.topic))
         return found
 
 
@@ -203,6 +203,17 @@ def _saved(folder: Path, found: Detectors) -> None:
         log.warning("triggers_not_remembered", error=type(error).__name__)
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def _rank(fired: Fired) -> tuple[str, bool, int]:
+    """What weighs most comes first; of equals, what was said outright before what was only meant; then the data file's
+    order."""
+    known = triggers.by_name()
+    return (
+        known[fired.trigger].priority or "P4",
+        fired.reason.kind == "example",
+        list(known).index(fired.trigger),
+    )
 
 
 def _parts(own: str) -> list[str]:
@@ -226,4 +237,4 @@ def _boundary(topic: str, line: str, vector: Vectors | None) -> Boundary:
 
 
 def _said(boundary: Boundary) -> Fired:
-    return Fired("topic", f"says the words of “{boundary.line}”", 1.0, boundary.topic)
+    return Fired("topic", Reason("boundary", boundary.line), 1.0, boundary.topic)

@@ -25,7 +25,9 @@ from bot.detectors import BUCKETS, PIECES_WEIGHT, SIZES, Detectors, Vectors, loa
 from handoff.triggers import Lessons
 
 STRENGTH = 5.0  # inverse regularisation; flat between 2 and 20 on the development texts
+COUNTER_WEIGHT = 4.0  # of what the data file says is something else
 FOREIGN_WEIGHT = 0.1  # of other triggers' wordings: many of them are both
+WAKING_WEIGHT = 0.5  # the same for triggers that wake people: one person's bug is no outage
 POSITIVE_SHARE = 0.3  # what a trigger's wordings weigh together beside all others
 FOLDS = 3
 LONG_WORD = 4  # letters of a word that is misspelt in a recognisable way
@@ -63,16 +65,9 @@ def misspelt(text: str) -> str:
 def digest_of(lessons: Lessons) -> str:
     """Changes with the lessons and with how they are learned."""
     recipe = (
-        STRENGTH,
-        FOREIGN_WEIGHT,
-        POSITIVE_SHARE,
-        FOLDS,
-        USUAL,
-        LONG_WORD,
-        BUCKETS,
-        PIECES_WEIGHT,
-        SIZES,
-    )
+        STRENGTH, COUNTER_WEIGHT, FOREIGN_WEIGHT, WAKING_WEIGHT, POSITIVE_SHARE, FOLDS, USUAL, LONG_WORD, BUCKETS,
+        PIECES_WEIGHT, SIZES, [(t.name, t.priority, t.counter_examples) for t in lessons.triggers],
+    )  # fmt: skip
     return hashlib.sha256(f"{recipe}{lessons.digest}".encode()).hexdigest()
 
 
@@ -83,6 +78,7 @@ def learn(lessons: Lessons, vectors: Vectors, progress: Progress | None = None) 
     own = [[name in lessons.labelled[text] for name in names] for text in lessons.texts]
     truth = np.array([*own, *own], dtype=np.float64)
     inputs, rarity = _inputs(texts, vectors)
+    weights = _weights(lessons, truth)
     fold = np.array(_folds(lessons) * 2)  # what is misspelt stands where it is spelt: it would give that away
     steps = len(names) * (FOLDS + 1)
     done = 0
@@ -96,9 +92,9 @@ def learn(lessons: Lessons, vectors: Vectors, progress: Progress | None = None) 
     unseen = np.zeros_like(truth)
     for number in range(FOLDS):
         inside = fold != number
-        lines, offset = _lines(inputs[inside], truth[inside], step)
+        lines, offset = _lines(inputs[inside], truth[inside], weights[inside], step)
         unseen[~inside] = inputs[~inside] @ lines + offset
-    lines, offset = _lines(inputs, truth, step)
+    lines, offset = _lines(inputs, truth, weights, step)
     ordinary = unseen[~truth.any(axis=1)]
     usual, scale = np.quantile(ordinary, USUAL, axis=0), ordinary.std(axis=0)
     at = {text: row for row, text in enumerate(lessons.texts)}
@@ -145,14 +141,26 @@ def _inputs(texts: Sequence[str], vectors: Vectors) -> tuple[Any, Vectors]:
     return hstack([csr_matrix(vectors), table]).tocsr().astype(np.float64), rarity
 
 
-def _lines(inputs: Any, truth: Targets, step: Callable[[], None]) -> tuple[Targets, Targets]:
+def _weights(lessons: Lessons, truth: Targets) -> Targets:
+    """How much each lesson counts for each trigger, before its own are balanced with the rest."""
+    foreign = [WAKING_WEIGHT if t.priority == "P0" else FOREIGN_WEIGHT for t in lessons.triggers]
+    own = np.where(truth.any(axis=1, keepdims=True), np.array(foreign), 1.0)
+    at = {text: row for row, text in enumerate(lessons.texts)}
+    for number, trigger in enumerate(lessons.triggers):
+        rows = [at[text] for text in trigger.counter_examples]
+        own[[*rows, *(row + len(lessons.texts) for row in rows)], number] = COUNTER_WEIGHT
+    return own
+
+
+def _lines(
+    inputs: Any, truth: Targets, weights: Targets, step: Callable[[], None]
+) -> tuple[Targets, Targets]:
     """(inputs x triggers) weights, and offsets."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     lines, offsets = [], []
-    usual = np.where(truth.any(axis=1), FOREIGN_WEIGHT, 1.0)
-    for own in truth.T:
+    for own, usual in zip(truth.T, weights.T, strict=True):
         weight = usual.copy()
         mine = own > 0
         weight[mine] = POSITIVE_SHARE * usual[~mine].sum() / max(1, mine.sum())

@@ -111,7 +111,7 @@ def _rule(trigger: str) -> TriggerRule:
 def _triggered(t: Turn, fired: Fired, text: str) -> Decision:
     """A trigger: nothing is answered. Some collect what a person will need first."""
     rule = _rule(fired.trigger)
-    t.rule("trigger", f"{fired.trigger}: {fired.why}")
+    t.rule("trigger", f"{fired.trigger}: {reasons.plain(fired.reason)}")
     why = _why(t, fired)
     if rule.collect:
         if t.case.collecting is None:  # what was open before is not what this is about
@@ -121,7 +121,7 @@ def _triggered(t: Turn, fired: Fired, text: str) -> Decision:
     escalation.escalate(t, fired.trigger, why, question=text)
     if fired.trigger == "abuse":
         t.change(phase=Phase.MUTED, muted_until=t.now + t.policy.mute_seconds)
-    return t.done("escalate", f"trigger {fired.trigger}: {fired.why}")
+    return t.done("escalate", f"trigger {fired.trigger}: {reasons.plain(fired.reason)}")
 
 
 def _why(t: Turn, fired: Fired) -> str:
@@ -131,7 +131,8 @@ def _why(t: Turn, fired: Fired) -> str:
     if fired.topic:
         hits = (h.title for f in t.known.found for h in f.hits if h.topic == fired.topic)
         title = phrase("why.boundary", topic=next(hits, fired.topic))
-    return f"{title} ({reasons.trigger(fired.why, phrase)})" if fired.why else title
+    found = reasons.worded(fired.reason, phrase)
+    return f"{title} ({found})" if found else title
 
 
 def _while_collecting(t: Turn, event: MessageReceived, text: str, mode: str) -> Decision:

@@ -21,6 +21,7 @@ from handoff.politeness import gist, small_talk
 
 QUESTION_CHARACTERS = 1500
 FOLLOW_UP_CHARACTERS, FOLLOW_UP_WORDS = 80, 4
+FORM_ANSWER_WORDS = 5
 DIGITS = 8
 _FOLLOW_UP = re.compile(
     r"(?:and|or|but|also|what about|how about|und|oder|aber|was ist mit|wie ist es mit)\b", re.IGNORECASE
@@ -107,6 +108,12 @@ def wants_signals(case: Case, event: Inbound, policy: Policy, now: float) -> str
     if isinstance(event, CommandInvoked) and event.name == "ask":
         return event.text[:QUESTION_CHARACTERS]
     return ""
+
+
+def answers_form(case: Case, text: str) -> bool:
+    """Whether that is short enough to be nothing but the answer to a form's question. "40 people, yearly" means little
+    alone and resembles anything, so only what its words say outright counts as a trigger."""
+    return case.phase == Phase.COLLECTING and len(text.split()) <= FORM_ANSWER_WORDS
 
 
 def wants_search(case: Case, event: Inbound, policy: Policy, now: float) -> str:  # noqa: ARG001

@@ -236,11 +236,25 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something fired or is urgent, as data: `handoff.reasons` puts it into the language of the desk.
+
+    `words` are those of the data file, an example of it, a topic's line, kinds of secrets or a number; never what else
+    the customer wrote. `like`: the cosine of an example. `of`: the reason of the trigger that this reason is.
+    """
+
+    kind: str = ""
+    words: str = ""
+    like: float = 0.0
+    of: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Fired:
-    """A trigger fired on the customer's words; `why` names the words or the example that it was nearest to."""
+    """A trigger fired on the customer's words, and why."""
 
     trigger: str
-    why: str
+    reason: Reason = Reason()
     score: float = 1.0
     topic: str = ""  # for a topic's own escalate_when
 

@@ -11,8 +11,7 @@ from itertools import pairwise
 from typing import cast
 
 from handoff import phrases, triggers
-from handoff.model import Fired, Priority
-from handoff.reasons import Because
+from handoff.model import Fired, Priority, Reason
 
 GROUP = 3  # digits between separators of thousands
 MANY, SOME = 100, 10  # affected people that make a problem P0 and P1
@@ -44,7 +43,7 @@ def assess(
     fired: Sequence[Fired] = (),
     tier_floor: str | None = "",
     sentiment: str = "neutral",
-) -> tuple[Priority, tuple[Because, ...]]:
+) -> tuple[Priority, tuple[Reason, ...]]:
     """The priority of a request and why; `handoff.reasons` puts the why into words. P2 needs no reason.
 
     What the words and the triggers say counts first; the category's priority, else P2, where they say nothing. The
@@ -52,22 +51,25 @@ def assess(
     nobody is woken by a mood.
     """
     found = list(_said(text)) + [rated for f in fired if (rated := _of_trigger(f))]
-    raised = sorted((p, why) for p, why in found if p < "P2")
+    raised = sorted(
+        ((p, why) for p, why in found if p < "P2"),
+        key=lambda rated: (rated[0], rated[1].kind, rated[1].words),
+    )
     usual: Priority = cast("Priority", category_priority or "P2")
     idea = next(((p, why) for p, why in found if p == "P3"), None)
-    because: list[Because] = []
+    because: list[Reason] = []
     if raised and raised[0][0] < usual:
         level, because = raised[0][0], [raised[0][1]]
     elif idea and not raised and usual == "P2":
         level, because = idea[0], [idea[1]]
     else:
-        level, because = usual, [("category", "")] if category_priority else []
+        level, because = usual, [Reason("category")] if category_priority else []
     if sentiment in ("negative", "urgent") and level in ("P2", "P3"):
         level = _step_up(level)
-        because.append(("sounds", sentiment))
+        because.append(Reason("sounds", sentiment))
     if tier_floor and tier_floor < level:
         level = cast("Priority", tier_floor)
-        because.append(("tier", tier_floor))
+        because.append(Reason("tier", tier_floor))
     return level, tuple(because)
 
 
@@ -75,43 +77,41 @@ def _step_up(level: Priority) -> Priority:
     return "P1" if level == "P2" else "P2"
 
 
-def _of_trigger(fired: Fired) -> tuple[Priority, Because] | None:
+def _of_trigger(fired: Fired) -> tuple[Priority, Reason] | None:
     trigger = triggers.by_name().get(fired.trigger)
     if trigger is None or trigger.priority is None:
         return None
-    return trigger.priority, ("trigger", f"{trigger.name}\n{fired.why}")
+    return trigger.priority, Reason("trigger", trigger.name, of=fired.reason)
 
 
-def _said(text: str) -> list[tuple[Priority, Because]]:
+def _said(text: str) -> list[tuple[Priority, Reason]]:
     """What the words alone say."""
     book = _book()
     words = book.read(phrases.outside_quotes(text[: triggers.CHARACTERS_AT_MOST]))
     every = book.matches(words, idioms=False)
-    found: list[tuple[Priority, Because]] = [
-        (cast("Priority", match.name), ("says", match.shown))
+    found: list[tuple[Priority, Reason]] = [
+        (cast("Priority", match.name), Reason("says", match.shown))
         for match in every
         if match.name in ("P1", "P3") and not phrases.negated(words, match)
     ]
     found += _affected(words, every)
     if outage := triggers.says(text, "outage"):
-        found.append(("P0", ("trigger", f"outage\n{outage.why}")))
+        found.append(("P0", Reason("trigger", "outage", of=outage.reason)))
     return found
 
 
-def _affected(
-    words: Sequence[phrases.Word], every: Sequence[phrases.Match]
-) -> list[tuple[Priority, Because]]:
+def _affected(words: Sequence[phrases.Word], every: Sequence[phrases.Match]) -> list[tuple[Priority, Reason]]:
     """A number of people in a sentence that tells of trouble: "affects 300 users"."""
     troubled = {
         words[m.first].sentence for m in every if m.name == "trouble" and not phrases.negated(words, m)
     }
-    found: list[tuple[Priority, Because]] = []
+    found: list[tuple[Priority, Reason]] = []
     for match in every:
         if match.name != "people" or words[match.first].sentence not in troubled:
             continue
         count = _number(words, match.first)
         if count >= SOME:
-            found.append(("P0" if count >= MANY else "P1", ("people", str(count))))
+            found.append(("P0" if count >= MANY else "P1", Reason("people", str(count))))
     return found
 
 

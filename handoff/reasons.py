@@ -1,46 +1,42 @@
-"""Why something fired or is urgent, in the language of the desk. Pure.
-
-Triggers and the meaning of texts tell their reasons in one plain form each; here they are read again, so that a German
-desk does not read English. A form that is not known is shown as it is.
-"""
+"""Reasons in words: in the language of the desk, and plainly in English for receipts and the journal. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
+from handoff.model import Reason
+
 Phrase = Callable[..., str]  # `Policy.phrase`
-Because = tuple[str, str]  # the kind of a reason, and what it found
 
-_FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"says “(?P<words>.*)”", re.DOTALL), "says"),
-    (re.compile(r"says the words of “(?P<words>.*)”", re.DOTALL), "boundary"),
-    (re.compile(r"close to the example “(?P<words>.*)” \((?P<score>[\d.]+)\)", re.DOTALL), "example"),
-    (re.compile(r"close to “(?P<words>.*)” \((?P<score>[\d.]+)\)", re.DOTALL), "near"),
-    (re.compile(r"holds a secret: (?P<words>.*)", re.DOTALL), "secret"),
-)
-
-
-def trigger(why: str, phrase: Phrase) -> str:
-    """What a trigger found, as `Fired.why` tells it."""
-    for form, key in _FORMS:
-        if found := form.fullmatch(why):
-            return phrase(f"reason.{key}", **found.groupdict())
-    return why
+PLAIN = {
+    "says": "says “{words}”",
+    "boundary": "says the words of “{words}”",
+    "example": "close to the example “{words}” ({like:.2f})",
+    "near": "close to “{words}” ({like:.2f})",
+    "secret": "holds a secret: {words}",
+}
 
 
-def priority(because: Sequence[Because], phrase: Phrase) -> str:
-    """Why a priority is what it is; nothing where it is the usual one."""
-    return "; ".join(_one(kind, found, phrase) for kind, found in because)
+def plain(reason: Reason) -> str:
+    """What a trigger found, in English; nothing where it says nothing."""
+    return PLAIN[reason.kind].format(words=reason.words, like=reason.like) if reason.kind else ""
 
 
-def _one(kind: str, found: str, phrase: Phrase) -> str:
-    match kind:
+def worded(reason: Reason, phrase: Phrase) -> str:
+    """One reason, for the desk."""
+    match reason.kind:
+        case "":
+            return ""
         case "trigger":
-            name, _, why = found.partition("\n")
-            title = phrase(f"trigger.{name}")
-            return f"{title}: {trigger(why, phrase)}" if why else title
+            title = phrase(f"trigger.{reason.words}")
+            found = worded(reason.of, phrase) if reason.of is not None else ""
+            return f"{title}: {found}" if found else title
         case "sounds":
-            return phrase("reason.sounds", sentiment=phrase(f"sentiment.{found}"))
-        case _:
-            return phrase(f"reason.{kind}", words=found)
+            return phrase("reason.sounds", sentiment=phrase(f"sentiment.{reason.words}"))
+        case kind:
+            return phrase(f"reason.{kind}", words=reason.words, score=f"{reason.like:.2f}")
+
+
+def priority(reasons: Sequence[Reason], phrase: Phrase) -> str:
+    """Why a priority is what it is; nothing where it is the usual one."""
+    return "; ".join(worded(reason, phrase) for reason in reasons)

@@ -53,7 +53,7 @@ def _reconsider(t: Turn, event: MessageReceived) -> None:
         event.text, "P3", fired, tier.floor if tier is not None else "", t.known.sentiment
     )
     if level < t.ticket.priority:
-        said = [one for one in because if one[0] != "category"]
+        said = [one for one in because if one.kind != "category"]
         claim.prioritise(t, level, reasons.priority(said, t.policy.phrase))
     if t.known.sentiment not in ("", "neutral", t.ticket.sentiment):
         t.edit(sentiment=t.known.sentiment)

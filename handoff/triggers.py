@@ -16,7 +16,7 @@ from importlib import resources
 from typing import Any, cast
 
 from handoff import phrases, redact
-from handoff.model import Fired, Priority
+from handoff.model import Fired, Priority, Reason
 
 BOUNDARY_WORDS = 3
 TELLING_WORD = 4  # letters
@@ -142,8 +142,8 @@ def is_hard(fired: Fired) -> bool:
 def by_words(text: str, language: str = "") -> tuple[Fired, ...]:
     """The triggers whose words the text says and means, each once, in the order of the data file.
 
-    Typos are forgiven, negated words and idioms do not count, quoted ones only where the trigger says so. `why`
-    holds words of the data file only, never what else the customer wrote, so it may be logged. `language` is not
+    Typos are forgiven, negated words and idioms do not count, quoted ones only where the trigger says so. The
+    reason holds words of the data file only, never what else the customer wrote, so it may be logged. `language` is not
     needed: English and German wordings are tried side by side, because customers mix them.
     """
     del language
@@ -156,9 +156,11 @@ def by_words(text: str, language: str = "") -> tuple[Fired, ...]:
         if by_name()[match.name].quotes_count:
             said.setdefault(match.name, []).append(match.shown)
     kinds = (*redact.redact(text).kinds, *redact.removed(text))
-    found = [Fired(t.name, f"says “{longest(said[t.name])}”") for t in catalogue().triggers if t.name in said]
+    found = [
+        Fired(t.name, Reason("says", longest(said[t.name]))) for t in catalogue().triggers if t.name in said
+    ]
     if kinds and "sensitive" not in said:
-        found.append(Fired("sensitive", f"holds a secret: {', '.join(dict.fromkeys(kinds))}"))
+        found.append(Fired("sensitive", Reason("secret", ", ".join(dict.fromkeys(kinds)))))
     return tuple(found)
 
 
@@ -166,7 +168,7 @@ def says(text: str, name: str) -> Fired | None:
     """Whether the words of this one trigger are said outside of quotes, and meant."""
     own = phrases.outside_quotes(text[:CHARACTERS_AT_MOST])
     shown = [match.shown for match in catalogue().book.find(own, only=name)]
-    return Fired(name, f"says “{longest(shown)}”") if shown else None
+    return Fired(name, Reason("says", longest(shown))) if shown else None
 
 
 def _said(text: str) -> Iterator[phrases.Match]:

@@ -15,7 +15,7 @@ from bot.batch import Step
 from bot.storage import Storage
 from handoff import facts
 from handoff.decide import wants_search, wants_signals
-from handoff.model import Case, Fact, Fired, Found, Hit, Known
+from handoff.model import Case, Fact, Fired, Found, Hit, Known, Reason
 from handoff.policy import CategoryRule, ChannelRule, FieldRule, Policy, RouteRule, Timers
 from tests.world import DESK, NAME
 
@@ -85,7 +85,7 @@ class Gatherer:
 
 
 def signals(text: str) -> tuple[Fired, ...]:
-    return tuple(Fired(trigger, word) for word, trigger in SHOUTS.items() if word in text)
+    return tuple(Fired(trigger, Reason("says", word)) for word, trigger in SHOUTS.items() if word in text)
 
 
 def search(question: str) -> Found:

@@ -32,6 +32,7 @@ from handoff.model import (
     Hit,
     Keep,
     Known,
+    Reason,
     Say,
     Wake,
     Whisper,
@@ -161,7 +162,7 @@ class Scene:
         **known: Any,
     ) -> Decision:
         """The customer writes; `results` is what the search gave, `fired` the trigger."""
-        triggers = (Fired(fired, "said so"),) if fired else ()
+        triggers = (Fired(fired, Reason("says", "so")),) if fired else ()
         event = self.message(by or self.case.customer, text, is_root=self._messages == 0, **(message or {}))
         return self.play(event, found=results, fired=triggers, **known)
 

@@ -276,14 +276,16 @@ def test_abuse_gets_a_boundary_a_ticket_and_quiet_but_never_loses_a_word() -> No
 
 
 def test_a_topics_own_boundary_counts_only_for_that_topic() -> None:
-    from handoff.model import Fired, Known  # the trigger names a topic here
+    from handoff.model import Fired, Known, Reason  # the trigger names a topic here
 
     scene = Scene()
     event = scene.message(ANA, "refund for a chargeback", is_root=True)
     from handoff.decide import decide
 
     elsewhere = Known(
-        next_number=1, found=(found(LOGIN),), fired=(Fired("refund", "chargeback", topic="refund"),)
+        next_number=1,
+        found=(found(LOGIN),),
+        fired=(Fired("refund", Reason("boundary", "chargeback"), topic="refund"),),
     )
     assert decide(scene.case, event, elsewhere, scene.now, POLICY).kind == "answer"
     own = replace(elsewhere, found=(found(REFUND),))

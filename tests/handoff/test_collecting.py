@@ -11,6 +11,7 @@ from handoff import fields
 from handoff.decide import wants_search
 from handoff.facts import Answer, AskField, HandedOver
 from handoff.forms import form_errors, form_for
+from handoff.listening import answers_form
 from handoff.model import Phase
 from tests.handoff.scene import ANA, BEN, FIELDS, LOGIN, POLICY, REFUND, THREAD, Scene, found, whispered
 
@@ -239,3 +240,13 @@ def test_a_form_survives_by_being_state() -> None:
     later.case, later._messages = replace(scene.case), 9
     later.asks("25")
     assert asked(later).label == "Since when?"
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("40 people, yearly", True), ("macos", True), ("can somebody look at my whole account please", False)],
+)
+def test_a_short_answer_to_a_form_is_not_read_between_the_lines(text: str, read: bool) -> None:
+    """Signals ask its words only: "40 people, yearly" resembles a wish for a quote, and means a number of seats."""
+    assert answers_form(buying().case, text) == read
+    assert not answers_form(Scene().case, text)

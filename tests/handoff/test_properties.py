@@ -43,6 +43,7 @@ from handoff.model import (
     Fired,
     Known,
     Phase,
+    Reason,
     Say,
     Thread,
     TicketState,
@@ -229,7 +230,7 @@ class Life:
         searched = wants_search(self.case, event, self.policy, self.now)
         names = list(TRIGGERS)
         fired = (
-            (Fired(names[b % len(names)], "why"),)
+            (Fired(names[b % len(names)], Reason("says", "why")),)
             if wants_signals(self.case, event, self.policy, self.now) and a % 5 == 0
             else ()
         )
@@ -367,7 +368,7 @@ def test_the_desk_that_is_missing_loses_nothing() -> None:
         is_root=True,
     )
     decision = decide(
-        Case("c-1", THREAD, ANA), event, Known(next_number=7, fired=(Fired("human", "w"),)), 1.0, policy
+        Case("c-1", THREAD, ANA), event, Known(next_number=7, fired=(Fired("human"),)), 1.0, policy
     )
     assert decision.case.ticket is not None
     assert any(rule == "no desk" for rule, _ in decision.trace)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from benchmarks.triggers import labelled
 from bot import detectors, training
 from bot.detectors import Detectors
 from handoff import triggers
-from handoff.phrases import fold
 from tests.signals.test_signals import tiny, vector
 from tests.stage import Knowledge
 
@@ -216,8 +214,7 @@ async def test_a_reason_holds_no_words_of_the_customer(knowledge: Knowledge):
     text = "After Zanzibar Quux took over my account yesterday everything I had there was gone, please look into it"
     signal = await knowledge.signals.check(text)
     assert signal.fired
-    of_the_data_file = {fold(e) for t in triggers.catalogue().triggers for e in t.examples}
-    for fired in signal.fired:
-        named = re.fullmatch(r"close to the example “(.*)” \([\d.-]+\)", fired.why)
-        assert named is None or fold(named[1]) in of_the_data_file
-        assert "Zanzibar" not in fired.why
+    examples = {e for t in triggers.catalogue().triggers for e in t.examples}
+    assert any(f.reason.kind == "example" for f in signal.fired)
+    assert all(f.reason.words in examples for f in signal.fired if f.reason.kind == "example")
+    assert "Zanzibar" not in repr(signal.fired)

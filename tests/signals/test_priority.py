@@ -6,7 +6,7 @@ import pytest
 
 from bot.texts import catalogue
 from handoff import priority, reasons, sentiment, triggers
-from handoff.model import Fired
+from handoff.model import Fired, Reason
 from handoff.policy import Policy
 
 
@@ -62,10 +62,10 @@ def test_the_reason_is_in_the_words_of_the_desk(language, text, told):
 def test_every_reason_has_its_words_in_every_language():
     """What words, meaning, moods and tiers say, all at once; nothing of it stays a key or English."""
     because = (
-        ("category", ""), ("sounds", "negative"), ("tier", "P1"), ("says", "x"), ("people", "12"),
-        ("trigger", "security\nclose to the example “my account was hacked” (0.71)"),
-        ("trigger", "sensitive\nholds a secret: password"), ("trigger", "legal\nclose to “x” (0.60)"),
-        ("trigger", "dispute\nsays the words of “a chargeback”"),
+        Reason("category"), Reason("sounds", "negative"), Reason("tier", "P1"), Reason("says", "x"), Reason("people", "12"),
+        Reason("trigger", "security", of=Reason("example", "my account was hacked", 0.71)),
+        Reason("trigger", "sensitive", of=Reason("secret", "password")), Reason("trigger", "legal", of=Reason("near", "x", 0.6)),
+        Reason("trigger", "dispute", of=Reason("boundary", "a chargeback")),
     )  # fmt: skip
     for language in ("en", "de"):
         words = reasons.priority(
@@ -79,21 +79,29 @@ def test_every_reason_has_its_words_in_every_language():
             )
 
 
-@pytest.mark.parametrize("text", ["get me a lawyer", "my card is 4111 1111 1111 1111"])
-def test_what_triggers_say_is_understood(text):
-    """The forms of `Fired.why` and those that are read again are the same."""
+def test_a_reason_is_told_in_the_language_of_the_desk_and_plainly_in_english():
     policy = Policy(language="de", phrases={"de": catalogue("de")})
-    for fired in triggers.by_words(text):
-        assert reasons.trigger(fired.why, policy.phrase) != fired.why
-    assert reasons.trigger("in some new form", policy.phrase) == "in some new form"
+    (fired,) = triggers.by_words("get me a lawyer")
+    assert reasons.worded(fired.reason, policy.phrase) == "sagt „lawyer“"
+    assert reasons.plain(fired.reason) == "says “lawyer”"
+    near = Reason("example", "my account was hacked", 0.708)
+    assert reasons.plain(near) == "close to the example “my account was hacked” (0.71)"
+    assert "0.71" in reasons.worded(near, policy.phrase)
+    assert reasons.plain(Reason()) == reasons.worded(Reason(), policy.phrase) == ""
+
+
+@pytest.mark.parametrize("kind", sorted(reasons.PLAIN))
+def test_every_kind_of_reason_has_both(kind):
+    english = Policy(phrases={"en": catalogue("en")})
+    assert reasons.plain(Reason(kind, "x", 0.5)) == reasons.worded(Reason(kind, "x", 0.5), english.phrase)
 
 
 def test_a_trigger_brings_its_own_priority():
-    level, why = priority.assess("hm", fired=(Fired("security", "close to the example “…”"),))
+    level, why = priority.assess("hm", fired=(Fired("security", Reason("example", "…", 0.71)),))
     assert level == "P1"
-    assert why == (("trigger", "security\nclose to the example “…”"),)
-    assert priority.assess("hm", fired=(Fired("distress", "x"),))[0] == "P0"
-    assert priority.assess("hm", fired=(Fired("human", "x"), Fired("topic", "x", topic="a")))[0] == "P2"
+    assert why == (Reason("trigger", "security", of=Reason("example", "…", 0.71)),)
+    assert priority.assess("hm", fired=(Fired("distress"),))[0] == "P0"
+    assert priority.assess("hm", fired=(Fired("human"), Fired("topic", topic="a")))[0] == "P2"
 
 
 def test_the_category_counts_where_the_words_say_nothing():
@@ -109,13 +117,13 @@ def test_a_tone_lifts_one_step_but_wakes_nobody():
     assert priority.assess("hm", "P3", sentiment="urgent")[0] == "P2"
     assert priority.assess("hm", "P1", sentiment="negative")[0] == "P1"
     assert priority.assess("hm", sentiment="positive")[0] == "P2"
-    assert priority.assess("hm", sentiment="negative")[1] == (("sounds", "negative"),)
+    assert priority.assess("hm", sentiment="negative")[1] == (Reason("sounds", "negative"),)
 
 
 def test_the_tier_is_a_floor():
     level, why = priority.assess("hm", tier_floor="P1")
     assert level == "P1"
-    assert why == (("tier", "P1"),)
+    assert why == (Reason("tier", "P1"),)
     assert priority.assess("the site is down for everyone", tier_floor="P1")[0] == "P0"
 
 

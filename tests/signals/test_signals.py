@@ -14,6 +14,7 @@ import pytest
 from bot import detectors
 from bot.signals import Signals
 from handoff import triggers
+from handoff.model import Reason
 from handoff.phrases import fold
 
 DIMENSION = 384
@@ -77,10 +78,17 @@ BOUNDARIES = {
 }
 
 
-async def test_what_no_phrase_finds_is_found_by_meaning(signals):
-    signal = await signals.check("pass this on to your team lead")
-    assert signal.fired[0].trigger == "manager"
-    assert (await signals.scores("pass this on to your team lead"))["manager"] > 1
+def unsaid(name: str) -> str:
+    """An example of the trigger that no phrase finds."""
+    return next(e for e in triggers.by_name()[name].examples if not triggers.by_words(e))
+
+
+@pytest.mark.parametrize("name", ["distress", "financial", "angry"])
+async def test_what_no_phrase_finds_is_found_by_meaning(signals, name):
+    text = f"Sorry to ask, but {unsaid(name)}"
+    assert triggers.by_words(text) == ()
+    assert name in {f.trigger for f in (await signals.check(text)).fired}
+    assert (await signals.scores(text))[name] >= triggers.by_name()[name].threshold
 
 
 async def test_meaning_says_which_example_was_near(signals):
@@ -92,7 +100,7 @@ async def test_meaning_says_which_example_was_near(signals):
             found = {f.trigger: f for f in (await signals.check(example)).fired}
             if trigger.name in triggers.denied(example):
                 continue
-            assert found[trigger.name].why.startswith(f"close to the example “{example}” (1.00)")
+            assert found[trigger.name].reason == Reason("example", example, pytest.approx(1.0, abs=1e-3))
 
 
 async def test_ordinary_questions_stay_quiet(signals):
@@ -103,6 +111,12 @@ async def test_ordinary_questions_stay_quiet(signals):
 
 async def test_denied_words_are_not_fired_by_meaning(signals):
     assert "human" not in {f.trigger for f in (await signals.check("I don't want to talk to a human")).fired}
+
+
+async def test_without_meaning_only_words_count(signals):
+    assert (await signals.check(unsaid("distress"))).fired
+    assert (await signals.check(unsaid("distress"), meaning=False)).fired == ()
+    assert [f.trigger for f in (await signals.check("I want a human", meaning=False)).fired] == ["human"]
 
 
 async def test_one_sentence_of_many_is_enough(signals):
@@ -150,13 +164,14 @@ async def test_a_topics_own_lines_fire_for_that_topic_only(signals):
     assert [f for f in (await signals.check(text)).fired if f.topic] == []
     found = [f for f in (await signals.check(text, topics=("refund-policy", "export"))).fired if f.topic]
     assert [f.topic for f in found] == ["refund-policy"]
-    assert "customer asks for a refund after 90 days" in found[0].why
+    assert "customer asks for a refund after 90 days" in found[0].reason.words
 
 
 async def test_a_topics_line_by_meaning(signals):
     text = "Our export holds personal data of other customers, is that right?"
     (found,) = [f for f in (await signals.check(text, topics=("export",))).fired if f.topic]
-    assert found.why.startswith("close to “the export holds")
+    assert found.reason.kind == "near"
+    assert found.reason.words.startswith("the export holds")
     quiet = await signals.check("How do I export a list?", topics=("export",))
     assert [f for f in quiet.fired if f.topic] == []
 
@@ -172,12 +187,12 @@ async def test_new_knowledge_replaces_the_lines_and_does_not_fit_again(signals):
     ] == []
 
 
-async def test_the_order_is_of_the_data_file(signals):
-    found = [
-        f.trigger
-        for f in (await signals.check("I want a human. My account was hacked. This is unacceptable.")).fired
-    ]
-    assert found == sorted(found, key=list(triggers.by_name()).index)
+async def test_what_weighs_most_comes_first_then_what_was_said_outright(signals):
+    text = f"I want a human. My account was hacked. {unsaid('manager')}. This is unacceptable. {unsaid('distress')}."
+    found = [f.trigger for f in (await signals.check(text)).fired]
+    assert [name for name in found if name in ("distress", "security", "human", "manager", "angry")] == [
+        "distress", "security", "angry", "human", "manager",
+    ]  # fmt: skip
 
 
 async def test_hostile_text_is_only_text(signals):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handoff import phrases, triggers
-from handoff.model import Fired
+from handoff.model import Fired, Reason
 from handoff.phrases import compile_phrase, compiled
 
 LABELLED = Path(__file__).with_name("labelled.csv")
@@ -108,7 +108,7 @@ def test_words_that_mean_something_else_do_not_fire(text):
 
 def test_why_holds_words_of_the_data_file_only():
     (found,) = triggers.by_words("I want to speak with Maria Example or a human")
-    assert found == Fired("human", "says “speak with … human”")
+    assert found == Fired("human", Reason("says", "speak with … human"))
 
 
 def test_the_most_serious_comes_first():
@@ -118,9 +118,9 @@ def test_the_most_serious_comes_first():
 
 
 def test_hard_and_soft():
-    assert triggers.is_hard(Fired("legal", ""))
-    assert not triggers.is_hard(Fired("bug", ""))
-    assert triggers.is_hard(Fired("topic", "", topic="refunds"))
+    assert triggers.is_hard(Fired("legal"))
+    assert not triggers.is_hard(Fired("bug"))
+    assert triggers.is_hard(Fired("topic", topic="refunds"))
 
 
 def test_the_data_file_is_complete():
