@@ -221,6 +221,8 @@ class Pages:
         """One line of pieces; where it must be cut, after a sentence if one ends in the second half."""
         if self.page and not self.page.endswith("\n"):
             self.page += "\n"
+        if self.room() < units(first):  # also where nothing follows that would turn the page: an empty item
+            self.turn()
         self.page += first
         self._fill(parts, first, following)
 

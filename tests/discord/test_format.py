@@ -395,3 +395,10 @@ def test_a_nonce_is_stable_and_short():
     assert nonce("k", 0) == nonce("k", 0)
     assert len({nonce("k", 0), nonce("k", 1), nonce("k#0", 0)}) == 3
     assert len(nonce("a very long key " * 20, 3)) == 24
+
+
+@pytest.mark.parametrize("length", range(1990, 2001))
+def test_an_empty_item_at_the_end_of_a_page_does_not_overfill_it(length):
+    content = Content((Block("bullets", ((Span("x" * (length - 2)),), (Span(""),))),))
+    for part in render(content):
+        check_message(part)
