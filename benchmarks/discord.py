@@ -7,17 +7,18 @@ import aiohttp
 from benchmarks import chat_load
 from benchmarks.chat_load import Json
 from benchmarks.measure import Outcome
-from bot.config import ChannelConfig, Config
+from bot.config import ChannelConfig, Config, DiscordChannelConfig
 
 
 class Discord:
     name = "discord"
 
     def configured(self, config: Config, place: Json, channels: tuple[ChannelConfig, ...]) -> Config:
+        watched = tuple(DiscordChannelConfig(id=c.id, mode=c.mode) for c in channels)
         discord = config.discord.model_copy(
             update={
                 "enabled": True, "api_base": place["api_base"], "guild": place["guild"],
-                "staff_channel": place["staff"], "channels": channels,
+                "staff_channel": place["staff"], "channels": watched,
             }
         )  # fmt: skip
         token = {"discord_token": chat_load.secret(place["bot_token"])}

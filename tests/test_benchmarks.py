@@ -14,6 +14,8 @@ from benchmarks import report, results
 from benchmarks.catalogue import BENCHMARKS, BY_NAME
 from benchmarks.measure import ROOT, measure, met
 from benchmarks.results import Machine, MeasureRow, Results, Run
+from bot.app import platform_adapters
+from bot.config import ChannelConfig, Config
 
 FOREIGN = re.compile(r"/(?:home|root|tmp|work|usr|var)/|127\.0\.0\.1|https?://")
 
@@ -48,6 +50,18 @@ def test_every_benchmark_can_be_called(name: str) -> None:
     module = importlib.import_module(f"benchmarks.{BY_NAME[name].module}")
     assert inspect.iscoroutinefunction(module.run)
     assert list(inspect.signature(module.run).parameters) == ["quick"]
+
+
+@pytest.mark.parametrize("name", ["slack", "discord"])
+def test_the_bot_that_is_measured_has_adapters_for_its_platform(name: str) -> None:
+    """A platform's own keys of a channel were missing once, and nothing but the benchmark itself noticed."""
+    module = importlib.import_module(f"benchmarks.{name}")
+    platform = getattr(module, name.title())()
+    place = {
+        "api_base": "http://127.0.0.1:9", "staff": "C0STAFF", "guild": "1", "bot_token": "xoxb-1", "app_token": "xapp-1",
+    }  # fmt: skip
+    config = platform.configured(Config(), place, (ChannelConfig(id="C1", mode="all"),))
+    assert [adapter.name for adapter in platform_adapters(config)] == [name]
 
 
 @pytest.mark.parametrize(
