@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 LEFT_OUT = {
     ".venv",
+    ".firstline",  # what a demo or a benchmark left
     "node_modules",
     "knowledge",
     ".pytest_cache",
