@@ -60,8 +60,7 @@ class Agents:
         others = [(who, name) for who, name in people.items() if who != actor.id]
         now = dict([(actor.id, actor.name), *others][:PEOPLE_MAX] if staff else others)
         seen = {**self._seen, actor.platform: now}
-        await self._memory.set(
-            KEY, json.dumps(seen)
-        )  # first: what could not be written is noted the next time
+        # Written before it counts: what could not be written is noted the next time.
+        await self._memory.set(KEY, json.dumps(seen))
         self._seen = seen
         self._changed(self.names)

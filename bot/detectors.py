@@ -27,9 +27,8 @@ BUCKETS = 8192  # hashed pieces; four times as many find less than a hundredth m
 PIECES_WEIGHT = 1.5  # beside vectors of length one
 SIZES = (3, 4, 5)  # letters of a piece inside a word
 PROBES = 8  # texts that tell whether two models are the same
-SAME_MODEL = (
-    0.97  # the least cosine between what they make of a text; int8 and fp32 differ less, other models more
-)
+# The least cosine between what they make of a text: int8 and fp32 differ less, other models more.
+SAME_MODEL = 0.97
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?|[!?]{2,}")
 

@@ -6,7 +6,6 @@ The decision never asks back. What cannot be had (a broken index, a silent langu
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,18 +26,11 @@ from handoff.model import Case, Earlier, Found, Hit, Known
 from handoff.policy import Policy, same_person
 from knowledge.library import Found as KnowledgeFound
 from knowledge.library import Library, Scope
-from knowledge.tokens import is_follow_up, split_questions, words
+from knowledge.tokens import is_follow_up, joined_questions, split_questions
 
 log = structlog.get_logger("gather")
 
 QUESTIONS_MAX = 3
-CLAUSE_WORDS = 3  # so many make a question of their own
-_JOINED = re.compile(
-    r"\s*,?\s+(?:and|plus|und|sowie)(?:\s+(?:also|then|auch|dann))?,?\s+(?=(?:how|what|where|when|why|who|which|wie|wo|wann|"
-    r"warum|wer|welche[rs]?)\b|(?:can|could|do|does|did|is|are|will|would|should|may|kann|könnt|könnte|gibt|ist|sind|"
-    r"darf|muss)\s+(?:i|we|you|it|there|my|our|the|this|that|they|ich|wir|ihr|man|es|das|die|der|ein|eine)\b)",
-    re.IGNORECASE,
-)
 LONG = 8000  # characters that triggers are looked for in
 
 
@@ -135,7 +127,7 @@ class Gatherer:
             if self._helper is not None and self._helper.enabled and case.questions:
                 question = await self._helper.rewrite(question, case.questions[-2:])
             questions = split_questions(question)[:QUESTIONS_MAX] or [question]
-            parts = clauses(question) if len(questions) == 1 else []
+            parts = joined_questions(question, QUESTIONS_MAX) if len(questions) == 1 else []
             asked = (*questions, *parts)
             found = await asyncio.gather(*(self._library.search(q, scope, now=today) for q in asked))
         except Exception:
@@ -163,13 +155,6 @@ class Gatherer:
             replace(e, similarity=fuzz.token_set_ratio(event.text.casefold(), e.subject.casefold()) / 100)
             for e in earlier
         )
-
-
-def clauses(question: str) -> list[str]:
-    """The two or three questions that one sentence joins ("how do I cancel and what does it cost?"), or nothing."""
-    parts = [part.strip(" ,;") for part in _JOINED.split(question.strip())]
-    whole = all(len(words(part)) >= CLAUSE_WORDS for part in parts)
-    return parts if 1 < len(parts) <= QUESTIONS_MAX and whole else []
 
 
 def worth_apart(whole: Found, parts: Sequence[Found]) -> tuple[Found, ...]:
@@ -208,9 +193,8 @@ async def _nothing_found() -> tuple[tuple[Found, ...], str]:
 
 def scope_of(case: Case, event: Inbound) -> Scope:
     """Where and as whom the question is asked: it limits what may be found, before anything is ranked."""
-    place = (
-        event.place if isinstance(event, CommandInvoked) else case.place
-    )  # a command's answer is shown there
+    # A command's answer is shown where the command was given.
+    place = event.place if isinstance(event, CommandInvoked) else case.place
     roles = roles_of(case, event)
     tags = event.tags if isinstance(event, MessageReceived) else ()
     audience: frozenset[str] = frozenset({"public", place.channel, *roles})

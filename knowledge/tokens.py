@@ -33,6 +33,13 @@ STOP_WORDS = frozenset(
     wie wir wo zu zum zur
     """)
 )
+CLAUSE_WORDS = 3  # so many make a question of their own
+_JOINED = re.compile(
+    r"\s*,?\s+(?:and|plus|und|sowie)(?:\s+(?:also|then|auch|dann))?,?\s+(?=(?:how|what|where|when|why|who|which|wie|wo|wann|"
+    r"warum|wer|welche[rs]?)\b|(?:can|could|do|does|did|is|are|will|would|should|may|kann|könnt|könnte|gibt|ist|sind|"
+    r"darf|muss)\s+(?:i|we|you|it|there|my|our|the|this|that|they|ich|wir|ihr|man|es|das|die|der|ein|eine)\b)",
+    re.IGNORECASE,
+)
 
 
 def fold(text: str) -> str:
@@ -96,6 +103,13 @@ def split_questions(text: str) -> list[str]:
     if before < len(parts):
         found[-1] = f"{found[-1]} {' '.join(parts[before:])}"
     return found
+
+
+def joined_questions(question: str, at_most: int) -> list[str]:
+    """The questions, at most so many, that one sentence joins ("how do I cancel and what does it cost?"), or nothing."""
+    parts = [part.strip(" ,;") for part in _JOINED.split(question.strip())]
+    whole = all(len(words(part)) >= CLAUSE_WORDS for part in parts)
+    return parts if 1 < len(parts) <= at_most and whole else []
 
 
 def _is_whole_question(part: str) -> bool:

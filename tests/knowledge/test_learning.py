@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pytest
 
 from knowledge import head as heads
-from knowledge.confidence import Sample
 from knowledge.head import Examples
-from knowledge.learning import QUESTIONS_FOR_HEAD, Told, examples, learn
-from knowledge.library import Library
-from knowledge.rehearsal import LONE_AT_MOST, Stage, bare_texts, in_their_share, script
+from knowledge.learning import QUESTIONS_FOR_HEAD, examples
+from knowledge.library import Found, Library
+from knowledge.rehearsal import LONE_AT_MOST, Stage, bare_texts, script
 
 ASKED = {
     "invoice": [
@@ -140,18 +138,22 @@ def test_questions_that_are_alone_are_rehearsed_in_a_sample_and_the_others_as_fa
     assert script(stage) == lines
 
 
-async def test_a_labelled_question_teaches_what_no_example_says(write, open_library):
-    library = open_library()
-    folder = write(FILES)
-    question = "the blue thing will not open since Tuesday"
+async def before_and_after(
+    write, open_library, question: str, labelled: list[tuple[str, str]]
+) -> tuple[Found, Found]:
+    """What is found for the question without the labelled ones, and with them."""
+    library, folder = open_library(), write(FILES)
     await library.activate((await library.build([folder])).info.id)
     before = await library.search(question)
-
-    await library.keep_labelled(
-        [(f"the blue thing will not {verb}", "cancel") for verb in ("start", "load", "go")]
-    )
+    await library.keep_labelled(labelled)
     await library.activate((await library.build([folder])).info.id)
-    after = await library.search(question)
+    return before, await library.search(question)
+
+
+async def test_a_labelled_question_teaches_what_no_example_says(write, open_library):
+    labelled = [(f"the blue thing will not {verb}", "cancel") for verb in ("start", "load", "go")]
+    question = "the blue thing will not open since Tuesday"
+    before, after = await before_and_after(write, open_library, question, labelled)
 
     assert after.hits[0].topic == "cancel"
     assert (
@@ -161,61 +163,7 @@ async def test_a_labelled_question_teaches_what_no_example_says(write, open_libr
 
 
 async def test_a_question_labelled_as_not_covered_makes_the_like_of_it_less_sure(write, open_library):
-    library = open_library()
-    folder = write(FILES)
-    question = "where do I buy a password book"
-    await library.activate((await library.build([folder])).info.id)
-    before = await library.search(question)
-
-    await library.keep_labelled(
-        [(f"where can I buy a {what}", "") for what in ("notebook", "password book", "pen")]
-    )
-    await library.activate((await library.build([folder])).info.id)
-    after = await library.search(question)
+    labelled = [(f"where can I buy a {what}", "") for what in ("notebook", "password book", "pen")]
+    before, after = await before_and_after(write, open_library, "where do I buy a password book", labelled)
 
     assert after.hits[0].evidence["head"] < before.hits[0].evidence["head"] - 0.1
-    assert after.confidence < before.confidence
-
-
-def test_the_calibration_hears_of_labelled_questions_what_a_head_says_that_has_not_seen_them(stage_of):
-    """Labels without any sense: who has seen them knows them by heart, who has not can but guess."""
-    stage = stage_of(FILES)
-    noise = np.random.default_rng(0).standard_normal((2000, 384)).astype(np.float32)
-    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-    topics = list(ASKED)
-    labelled = [(f"qz{number}x", topics[number % 4]) for number in range(120)]
-
-    def vectors_of(texts):
-        at = [int(text[2:-1]) if text.startswith("qz") else 1000 + len(text) for text in texts]
-        return noise[at]
-
-    head, calibration = learn(stage, vectors_of, [], labelled, 0.05)
-
-    assert head is not None
-    told = [right for _, right, weight in calibration.curve if weight == 1.0]  # the others weigh less
-    assert len(told) == len(labelled)
-    assert np.mean(told) < 0.5
-
-
-def test_what_the_knowledge_asks_itself_is_not_told_twice_and_a_topic_that_is_gone_is_not_covered(stage_of):
-    stage = stage_of(FILES)
-    vectors_of = lambda texts: np.zeros((len(texts), 384), dtype=np.float32)  # noqa: E731
-
-    told = Told.of(stage, [("I want a refund", "refund"), ("dear me", "sold-off"), ("oh", "")], vectors_of)
-
-    assert list(told.texts) == ["dear me", "oh"]
-    assert list(told.topics) == [-1, -1]
-
-
-def test_labelled_questions_without_strangers_do_not_make_strangers_rare():
-    """A team labels what it has answered; the lines must not follow from that mix."""
-    samples = [Sample((0.0,), True, 1.0, "labelled")] * 100 + [
-        Sample((0.0,), False, 0.5, "chat", covered=False)
-    ] * 2
-    many = [*samples, *[Sample((0.0,), False, 1.0, "strange", covered=False)] * 50]
-
-    few_weighed, many_weighed = in_their_share(samples), in_their_share(many)
-
-    assert sum(one.weight for one in few_weighed if one.covered) == 100
-    assert sum(one.weight for one in few_weighed if not one.covered) == pytest.approx(11.0)
-    assert many_weighed == many

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.gather import clauses, worth_apart
+from bot.gather import QUESTIONS_MAX, worth_apart
 from handoff.model import Found, Hit
+from knowledge.tokens import joined_questions
 
 
 def found(topic: str, sure: float) -> Found:
@@ -27,8 +28,8 @@ def found(topic: str, sure: float) -> Found:
         ("", []),
     ],
 )
-def test_clauses(question: str, parts: list[str]) -> None:
-    assert clauses(question) == parts
+def test_joined_questions(question: str, parts: list[str]) -> None:
+    assert joined_questions(question, QUESTIONS_MAX) == parts
 
 
 def test_two_parts_with_an_answer_of_their_own_are_two_questions() -> None:
@@ -60,4 +61,4 @@ def test_where_the_whole_has_no_answer_one_half_is_better_than_none() -> None:
 
 @pytest.mark.parametrize("text", ["and how " * 4000, " , and " * 4000, "x" * 50_000])
 def test_a_hostile_question_takes_no_time(text: str) -> None:
-    assert len(clauses(text)) <= 3
+    assert len(joined_questions(text, QUESTIONS_MAX)) <= 3
