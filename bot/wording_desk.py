@@ -10,6 +10,7 @@ from bot.rich import rich
 from bot.texts import Texts, bullets, heading, lines, note, para, quote, short
 from handoff import facts
 from handoff.model import Said, Ticket, TicketState
+from handoff.summary import asks_for_something, besides
 
 TITLE_CHARACTERS = 150
 FIELD_CHARACTERS = 300
@@ -56,10 +57,11 @@ def _card_body(fact: facts.Card, language: str, texts: Texts) -> Iterator[Block]
         return texts.get(f"card.{key}", language, **values)
 
     yield Block("fields", tuple(cell for pair in _pairs(fact, language, texts) for cell in pair))
-    if ticket.summary:
-        yield from _section(say("summary"), ticket.summary)
-    if ticket.wants and ticket.wants != ticket.summary:
-        yield from _section(say("wants"), ticket.wants)
+    summary, wants = _story(ticket)
+    if summary:
+        yield from _section(say("summary"), summary)
+    if wants:
+        yield from _section(say("wants"), wants)
     yield para(say("tried"), "b")
     tried = [_tried(x.title, x.confidence, x.outcome, language, texts) for x in ticket.tried[-3:]]
     yield bullets(tried) if tried else para(say("untried"))
@@ -73,6 +75,16 @@ def _card_body(fact: facts.Card, language: str, texts: Texts) -> Iterator[Block]
     if ticket.failures:
         yield para(say("failures"), "b")
         yield bullets([short(f, FIELD_CHARACTERS) for f in ticket.failures[-3:]])
+
+
+def _story(ticket: Ticket) -> tuple[str, str]:
+    """The summary and what the customer wants: of each what the card has not said yet. In the ordinary case, one short
+    message, the title says it all."""
+    wants = besides(ticket.wants, ticket.subject)
+    summary = besides(ticket.summary, ticket.subject, ticket.wants)
+    if summary or asks_for_something(wants):
+        return summary, wants
+    return wants, ""
 
 
 def _section(title: str, text: str) -> Iterator[Block]:

@@ -8,14 +8,14 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from adapters.port import Actor, MessageReceived
-from handoff import fields, priority, private, reasons
+from handoff import fields, priority, private, reasons, triggers
 from handoff import ticket as tickets
 from handoff.facts import Draft as DraftFact
 from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Transcript
 from handoff.model import Case, CloseThread, Link, Open, Phase, Said, Say, Ticket, TicketState, Tried, Update
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule, Policy
 from handoff.politeness import gist
-from handoff.summary import SUMMARY_CHARACTERS, latest_question, shorten, summarise
+from handoff.summary import headline, latest_question, matter, request, summarise
 from handoff.turn import Turn
 
 SUBJECT_CHARACTERS = 80
@@ -101,9 +101,9 @@ def _ticket(
         priority=level,
         priority_reason=reasons.priority(because, policy.phrase),
         route=_route(rule.routes, chosen, policy),
-        subject=shorten(_subject(t, trigger, text), SUBJECT_CHARACTERS) or policy.phrase("subject.none"),
+        subject=headline(_subject(t, trigger, text), SUBJECT_CHARACTERS) or policy.phrase("subject.none"),
         summary=known.summary or summarise(_besides_the_form(case)),
-        wants=shorten(gist(text), SUMMARY_CHARACTERS),
+        wants=request(gist(text)),
         opened_at=t.now,
         waiting_since=t.now,
         tier=tier.name if tier is not None else "",
@@ -136,10 +136,17 @@ def _besides_the_form(case: Case) -> tuple[Said, ...]:
 
 
 def _subject(t: Turn, trigger: str, text: str) -> str:
-    """What it is about. Whoever only asks for a person has said before what for."""
+    """What it is about. Whoever only asks for a person has said before what for, or says it in the next sentence."""
     bare = trigger in ASKS_FOR_SOMEBODY and len(text.split()) <= BARE_WORDS
     before = [q for q in t.case.questions if q != text] if bare else []
-    return gist(before[-1] if before else text)
+    return matter(gist(before[-1] if before else text), _asks_for_somebody)
+
+
+def _asks_for_somebody(sentence: str) -> bool:
+    """Whether it says no more than that a person is wanted."""
+    if len(sentence.split()) > BARE_WORDS:
+        return False
+    return any(triggers.says(sentence, name) for name in ASKS_FOR_SOMEBODY)
 
 
 def _history(t: Turn) -> tuple[str, ...]:

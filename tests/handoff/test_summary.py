@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.console_format import block_lines
+from adapters.port import Content
+from bot.texts import Texts, load_texts
+from bot.wording import word
 from handoff.decide import wants_search, wants_signals
+from handoff.facts import Card
 from handoff.model import Said, TicketState
 from handoff.politeness import gist, small_talk
-from handoff.summary import summarise
-from tests.handoff.scene import ANA, KIM, POLICY, Scene
+from handoff.summary import besides, headline, request, summarise
+from tests.handoff.scene import ANA, KIM, POLICY, TEXTS, Scene
 
 
 @pytest.mark.parametrize(
@@ -166,6 +173,24 @@ def test_whoever_only_asks_for_a_person_has_said_before_what_for() -> None:
     assert ticket.wants == "Can I talk to a human please"
 
 
+@pytest.mark.parametrize(
+    ("text", "subject"),
+    [
+        ("Can I talk to a human please? I was charged twice for March.", "I was charged twice for March."),
+        (
+            "Mein Kalender zeigt den falschen Tag. Kann ich mit einem Menschen sprechen?",
+            "Mein Kalender zeigt den falschen Tag.",
+        ),
+        ("I need a human. Now!", "I need a human. Now!"),
+    ],
+)
+def test_a_title_says_the_matter_and_not_that_a_person_is_wanted(text: str, subject: str) -> None:
+    scene = Scene()
+    scene.asks(text, fired="human")
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.subject == subject
+
+
 def test_whoever_says_in_the_same_words_what_it_is_about_is_taken_at_them() -> None:
     scene = Scene()
     scene.asks("Where do I find the invoice of May?")
@@ -173,3 +198,86 @@ def test_whoever_says_in_the_same_words_what_it_is_about_is_taken_at_them() -> N
 
     assert scene.case.ticket is not None
     assert scene.case.ticket.subject.startswith("Get me a human, my calendar")
+
+
+# --- the card says a thing once -------------------------------------------------------------------------------
+
+LONG = "When I press the button, nothing happens for a minute, and then the page shows an error and is empty."
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        (["My order never arrived"], {}),
+        (
+            ["Hi, mir wurde Geld abgebucht. Kann ich mit einem Menschen sprechen?"],
+            {"wants": "Kann ich mit einem Menschen sprechen?"},
+        ),
+        ([f"My export is broken. {LONG} It worked on Monday."], {"summary": f"{LONG} It worked on Monday."}),
+        ([f"My export is broken. {LONG} Please repair it."], {"wants": f"{LONG} Please repair it."}),
+        (
+            ["How do I export my clients?", "No, the file stays empty. I need it today."],
+            {"summary": "How do I export my clients?"},
+        ),
+        (["my export is broken", "the file stays empty"], {"summary": "my export is broken"}),
+        (
+            ["My export is broken since Monday.", "can I talk to a human please"],
+            {"wants": "can I talk to a human please"},
+        ),
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_no_sentence_stands_twice_on_a_card(messages: list[str], told: dict[str, str], language: str) -> None:
+    """Title, summary and what the customer wants: each adds something, or is left out."""
+    scene = Scene(replace(POLICY, language=language))
+    for text in messages[:-1]:
+        scene.asks(text)
+    scene.asks(messages[-1], fired="human" if "human" in messages[-1] else "dispute")
+
+    words = load_texts(language=language)
+    lines = [line for block in words_of(scene, words).body for line in block_lines(block)]
+    for section in ("summary", "wants"):
+        heading = words.get(f"card.{section}", language)
+        assert (heading in lines) == (section in told), section
+        if section in told:
+            assert lines[lines.index(heading) + 1] == told[section]
+
+
+def test_a_summary_of_the_language_model_stands_beside_the_title() -> None:
+    scene = Scene()
+    scene.asks("my export is broken", fired="human", summary="The CSV export of Ana has failed since Monday.")
+    shown = words_of(scene, TEXTS)
+    assert "The CSV export of Ana has failed since Monday." in str(shown)
+
+
+def words_of(scene: Scene, texts: Texts) -> Content:
+    (card,) = scene.staff_saw(Card)
+    return word(card, texts.language, texts)
+
+
+def test_a_long_message_wants_what_it_asks() -> None:
+    story = " ".join(f"Then I tried the button number {n} in vain." for n in range(20))
+    assert request(f"{story} How do I export? {story}") == "How do I export?"
+    assert request(story).startswith("Then I tried the button number 0 in vain.")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("My export is broken. It worked on Monday, before the update.", "My export is broken."),
+        ("It fails. It worked on Monday, before the update.", "It fails. It worked on Monday,…"),
+        ("Das betrifft z. B. den Export, und es eilt mir sehr.", "Das betrifft z. B. den Export,…"),
+        ("my export is broken\nwhat now?", "my export is broken what now?"),
+    ],
+)
+def test_a_headline_ends_with_a_sentence_where_one_fits(text: str, line: str) -> None:
+    assert headline(text, 32) == line
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_nothing_that_is_new_is_left_out(text: str, other: str) -> None:
+    """Every word of a text stands on the card: in what is shown, or in what is left of it."""
+    every = set(re.findall(r"\w+", text.casefold()))
+    shown = f"{other} {besides(text, other)}"
+    assert every <= set(re.findall(r"\w+", shown.casefold()))
+    assert besides(text, text) == "" or not every
