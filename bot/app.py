@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,7 +23,7 @@ from adapters.port import Actor, ChatAdapter, Content
 from bot import wording
 from bot.agents import Agents, Names
 from bot.chores import Chores
-from bot.clock import Clock, RealClock
+from bot.clock import Clock, RealClock, day_of
 from bot.config import Config
 from bot.engine import Engine
 from bot.erasing import farewell
@@ -72,6 +73,7 @@ class App:
         self.storage = Storage(self.writer)
         self.library = library or library_of(config)
         self.policy = policy_of(config)
+        self.zone = ZoneInfo(config.hours.timezone)
         self.texts = texts_of(config)
         self.signals = Signals(self.library.embed, config.bot.data_dir / "triggers")
         self.model = LanguageModel(
@@ -84,7 +86,8 @@ class App:
         )  # fmt: skip
         self.reloader = Reloader(
             self.library, self.storage, paths=config.knowledge.paths, golden=config.knowledge.golden,
-            replay=config.knowledge.replay_questions, clock=self.clock, changed=self._knowledge_changed,
+            replay=config.knowledge.replay_questions, clock=self.clock, today=self._today,
+            changed=self._knowledge_changed,
         )  # fmt: skip
         self.incidents = Incidents(
             self.storage, self.library, similar=config.incident.similar, minutes=config.incident.minutes,
@@ -92,12 +95,8 @@ class App:
         )  # fmt: skip
         recall = Recall(self.library, self.storage, clock=self.clock)
         self.chores = Chores(
-            self.library,
-            self.reloader,
-            self.reports,
-            self.storage,
-            self.status,
-            recall=recall, clock=self.clock,
+            self.library, self.reloader, self.reports, self.storage, self.status,
+            recall=recall, clock=self.clock, today=self._today,
             incident_changed=self.incidents.refresh, mode_changed=self._follow_mode,
         )  # fmt: skip
         self.outbox = Outbox(
@@ -112,7 +111,7 @@ class App:
         self._gatherer = Gatherer(
             self.library, self.signals, self.storage, self.policy, self.metrics, helper=self.model,
             writing=Writing(self.model, self.policy),
-            incidents=self.incidents, agents=self.agents, zone=ZoneInfo(config.hours.timezone),
+            incidents=self.incidents, agents=self.agents, zone=self.zone,
         )  # fmt: skip
         self.engine = Engine(
             self.storage, self.outbox, self._gatherer, self.policy, self.word, clock=self.clock, metrics=self.metrics,
@@ -129,6 +128,9 @@ class App:
 
     def word(self, fact: Fact, language: str) -> Content:
         return wording.word(fact, language or self.config.bot.language, self.texts)
+
+    def _today(self) -> date:
+        return day_of(self.clock.now(), self.zone)
 
     def _promised(self, rows: Sequence[Row]) -> None:
         self.outbox.add(rows)

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 from adapters.port import Actor, MessageReceived, MsgRef, Place
 from bot import shell_output as out
 from bot.batch import Step
+from bot.clock import day_of
 from bot.config import Config
 from bot.gather import Gatherer
 from bot.metrics import Metrics
@@ -33,6 +35,11 @@ DESK_DECISIONS = ("answer", "clarify", "draft", "collect", "escalate", "decline"
 def data_dir_for(data_dir: Path, folder: Path) -> Path:
     """Where the snapshots of a folder given by --knowledge are kept: its own place, so that nothing is mixed."""
     return data_dir / "folders" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+
+
+def today(config: Config) -> date:
+    """The day where the desk is, by which dated topics speak."""
+    return day_of(time.time(), ZoneInfo(config.hours.timezone))
 
 
 class NoHistory:
@@ -93,7 +100,7 @@ async def opened(config: Config) -> AsyncIterator[Library]:
         note = config.bot.data_dir / "knowledge" / "read-from.txt"
         if info is None or not note.exists() or note.read_text("utf-8") != seen:
             with out.progress() as step:
-                built = await library.build(config.knowledge.paths, progress=step)
+                built = await library.build(config.knowledge.paths, progress=step, now=today(config))
             if info is None:
                 await library.activate(built.info.id)
             if info is None or info.id == built.info.id:
@@ -172,7 +179,7 @@ async def replay_receipt(config: Config, receipt: str) -> dict[str, Any]:
     await writer.open(reading=True)
     try:
         rows = await Storage(writer).query(
-            "SELECT data FROM records WHERE kind = 'receipt' AND key = ?", (receipt,)
+            "SELECT at, data FROM records WHERE kind = 'receipt' AND key = ?", (receipt,)
         )
     finally:
         await writer.close()
@@ -186,7 +193,8 @@ async def replay_receipt(config: Config, receipt: str) -> dict[str, Any]:
     library = library_of(config)
     try:
         await library.open()
-        found = await library.search_in(str(then["snapshot"]), str(then["question"]))
+        day = day_of(rows[0]["at"], ZoneInfo(config.hours.timezone))  # what spoke then, not what speaks today
+        found = await library.search_in(str(then["snapshot"]), str(then["question"]), now=day)
     finally:
         library.close()
     top = found.hits[0] if found.hits else None

@@ -20,11 +20,11 @@ async def calibrate_library(
     config: Config, max_wrong: float | None, transcripts: Path | None, *, apply: bool, json: bool
 ) -> int:
     """Show the risk-coverage curve and the lines that `max_wrong` draws on it. Without `apply` nothing is written."""
-    from bot.asking import opened
+    from bot.asking import opened, today
 
     wrong = config.knowledge.max_wrong if max_wrong is None else max_wrong
     async with opened(config) as library:
-        lines = await calibrate(library, max_wrong=wrong, labelled=transcripts)
+        lines = await calibrate(library, max_wrong=wrong, labelled=transcripts, now=today(config))
     if json:
         out.as_json({**lines.to_json(), "applied": apply, "enough": enough(lines)})
     else:
@@ -37,6 +37,7 @@ async def calibrate_library(
 async def _apply(config: Config, max_wrong: float, transcripts: Path | None) -> None:
     """Build with the labelled questions and this share, and put it to use."""
     from bot.app import library_of
+    from bot.asking import today
 
     chosen = config.knowledge.model_copy(update={"max_wrong": max_wrong})
     library: Library = library_of(config.model_copy(update={"knowledge": chosen}))
@@ -45,7 +46,7 @@ async def _apply(config: Config, max_wrong: float, transcripts: Path | None) -> 
         if transcripts is not None:
             await library.keep_labelled([(row.question, row.expected) for row in read_labelled(transcripts)])
         with out.progress() as step:
-            built = await library.build(config.knowledge.paths, progress=step)
+            built = await library.build(config.knowledge.paths, progress=step, now=today(config))
         await library.activate(built.info.id)
     finally:
         library.close()

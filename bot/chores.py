@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
 from typing import Any
 
 import structlog
@@ -43,11 +44,13 @@ class Chores:
         *,
         recall: Recall,
         clock: Clock,
+        today: Callable[[], date],
         incident_changed: Callable[[], Awaitable[None]],
         mode_changed: Callable[[], Awaitable[Result]],
     ) -> None:
         self._library, self._reloader, self._reports = library, reloader, reports
-        self._storage, self._status, self._clock, self._recall = storage, status, clock, recall
+        self._storage, self._status, self._recall = storage, status, recall
+        self._clock, self._today = clock, today
         self._incident_changed, self._mode_changed = incident_changed, mode_changed
         self._put: Callable[[ChoreDone, str], Awaitable[None]] | None = None
         self._by_name: dict[str, Callable[[Mapping[str, Any], Row], Awaitable[tuple[bool, Result]]]] = {
@@ -129,7 +132,7 @@ class Chores:
         if not question:
             return False, {"problem": "no_question"}
         found = await self._library.search(
-            question, Scope(audience=frozenset({"public", *args.get("audience", ())}))
+            question, Scope(audience=frozenset({"public", *args.get("audience", ())})), now=self._today()
         )
         hits = [
             {"topic": h.topic, "title": h.title, "path": h.path, "confidence": round(h.confidence, 3)}

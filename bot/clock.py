@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import date, datetime, tzinfo
 from typing import Protocol
 
 
@@ -13,6 +14,11 @@ class Clock(Protocol):
 
     async def until(self, at: float) -> None:
         """Return once `now()` has reached `at`."""
+
+
+def day_of(now: float, zone: tzinfo) -> date:
+    """The calendar day of a moment where the desk is: when a dated topic begins and ends to speak."""
+    return datetime.fromtimestamp(now, zone).date()
 
 
 class RealClock:

@@ -11,7 +11,7 @@ import yaml
 
 from bot import shell_output as out
 from bot import wording
-from bot.asking import Asker, opened
+from bot.asking import Asker, opened, today
 from bot.config import Config
 from bot.policies import texts_of
 from handoff.model import Decision, Known, Say
@@ -48,7 +48,7 @@ async def evaluate_file(
         rows = read_labelled(file, expected_column=expected_column)
         with out.progress() as step:
             result = await evaluate_rows(
-                library, rows, progress=lambda done, total: step("asking", done, total)
+                library, rows, progress=lambda done, total: step("asking", done, total), now=today(config)
             )
         if any(row.decision for row in rows):
             result = await with_decisions(config, library, result, [row.decision for row in rows])

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, tzinfo
 from typing import Protocol
 
 import structlog
@@ -17,6 +17,7 @@ from rapidfuzz import fuzz
 
 from adapters.port import CommandInvoked, Inbound, MessageAction, MessageReceived
 from bot.batch import Step
+from bot.clock import day_of
 from bot.metrics import Metrics
 from bot.signals import Signal, Signals
 from bot.writing import Writing
@@ -96,7 +97,7 @@ class Gatherer:
         # Side by side: the embedder computes what is asked of it in one batch, and the database is read meanwhile.
         signal, found, earlier = await asyncio.gather(
             self._signals.check(said, meaning=not answers_form(case, said)) if said else _absent(),
-            self._search(case, event, question, self._today(now)) if question else _nothing_found(),
+            self._search(case, event, question, day_of(now, self._zone)) if question else _nothing_found(),
             self._earlier(case, event),
         )
         known = replace(known, earlier=earlier)
@@ -114,9 +115,6 @@ class Gatherer:
         return (
             known if self._writing is None else await self._writing.add(case, event, known, question or said)
         )
-
-    def _today(self, now: float) -> date:
-        return datetime.fromtimestamp(now, self._zone).date()
 
     async def _search(
         self, case: Case, event: Inbound, question: str, today: date

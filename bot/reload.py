@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,8 @@ class Preview:
 
 
 class Reloader:
+    """`today`: the day where the desk is, by which dated topics speak: a snapshot is judged by what customers would get."""
+
     def __init__(
         self,
         library: Library,
@@ -90,20 +93,24 @@ class Reloader:
         golden: Path | None,
         replay: int,
         clock: Clock,
+        today: Callable[[], date],
         changed: Callable[[], Any] = lambda: None,
     ) -> None:
         self._library, self._storage, self._paths = library, storage, paths
-        self._golden, self._replay, self._clock, self._changed = golden, replay, clock, changed
+        self._golden, self._replay, self._changed = golden, replay, changed
+        self._clock, self._today = clock, today
 
     async def preview(self, progress: Callable[[str, int, int], None] | None = None) -> Preview:
         """Build aside and compare. Raises `KnowledgeError` with every complaint; nothing is changed either way."""
         before = self._library.info
-        built = await self._library.build(self._paths, progress=progress)
+        today = self._today()
+        built = await self._library.build(self._paths, progress=progress, now=today)
         questions = await self._questions() if before else []
         same, changed, lost, gained = 0, [], [], []
         for question in questions:
             assert before is not None
-            old, new = await self._top(before.id, question), await self._top(built.info.id, question)
+            old = await self._top(before.id, question, today)
+            new = await self._top(built.info.id, question, today)
             if old == new:
                 same += 1
             elif not new:
@@ -113,7 +120,7 @@ class Reloader:
             else:
                 changed.append(Change(question, old, new))
         cases = golden_cases(self._golden)
-        failed = await failed_golden(self._library, built.info.id, self._golden)
+        failed = await failed_golden(self._library, built.info.id, self._golden, today)
         return Preview(
             built.info.id, before.id if before else "", built.info.topics, built.info.passages, built.embedded,
             len(questions), same, failed, len(cases), tuple(changed), tuple(lost), tuple(gained),
@@ -155,25 +162,29 @@ class Reloader:
         )
         return [row["question"] for row in rows if row["question"]]
 
-    async def _top(self, snapshot: str, question: str) -> str:
+    async def _top(self, snapshot: str, question: str, today: date) -> str:
         """The topic that this snapshot would answer from; empty: it would not answer."""
-        found = await self._library.search_in(snapshot, question)
+        found = await self._library.search_in(snapshot, question, now=today)
         return found.hits[0].topic if found.hits and found.confidence >= found.threshold_answer else ""
 
 
-async def failed_golden(library: Library, snapshot: str, path: Path | None) -> tuple[Golden, ...]:
-    """The golden cases that do not hold on a snapshot. Judges what knowledge decides: which topic is on top, and
+async def failed_golden(
+    library: Library, snapshot: str, path: Path | None, today: date
+) -> tuple[Golden, ...]:
+    """The golden cases that do not hold on a snapshot, on this day. Judges what knowledge decides: which topic is on top, and
     whether it would be answered. Cases that expect a trigger (`decision: escalate` without a topic) are the
     evaluation's, not knowledge's."""
-    failed = [await _golden_case(library, snapshot, case) for case in golden_cases(path)]
+    failed = [await _golden_case(library, snapshot, case, today) for case in golden_cases(path)]
     return tuple(g for g in failed if g is not None)
 
 
-async def _golden_case(library: Library, snapshot: str, case: Mapping[str, Any]) -> Golden | None:
+async def _golden_case(
+    library: Library, snapshot: str, case: Mapping[str, Any], today: date
+) -> Golden | None:
     expected, decision = str(case.get("expected") or ""), str(case.get("decision") or "")
     if not expected and decision == "escalate":
         return None
-    found = await library.search_in(snapshot, str(case["question"]))
+    found = await library.search_in(snapshot, str(case["question"]), now=today)
     top = found.hits[0].topic if found.hits else ""
     answers = found.confidence >= found.threshold_answer
     if expected and decision == "clarify":

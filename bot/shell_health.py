@@ -7,7 +7,6 @@ import json as json_module
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,16 +30,17 @@ USED_SECONDS = 90 * 86_400.0
 
 def lint(config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = False) -> int:
     """Say what is wrong, stale or incomplete in the files. With file and line; exit 1 when something is wrong."""
+    from bot.asking import today
     from bot.shell import configured
     from knowledge import lint as rules
     from knowledge.reader import read
 
-    settings = configured(config, folder).knowledge
+    loaded = configured(config, folder)
+    settings = loaded.knowledge
     topics, complaints = read(settings.paths, max_file_bytes=settings.max_file_mb * 2**20)
-    today = datetime.now(UTC).date()
     found = (
         *rules.of_complaints(complaints),
-        *rules.lint(topics, today=today, stale_days=settings.review_days),
+        *rules.lint(topics, today=today(loaded), stale_days=settings.review_days),
     )
     return _show(found, len(topics), json=json)
 
@@ -55,16 +55,15 @@ def audit(config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = F
 
 
 async def _audit(settings: Config) -> tuple[Sequence[Finding], int]:
-    from bot.asking import opened
+    from bot.asking import opened, today
     from knowledge import lint as rules
 
     async with opened(settings) as library:
         topics = library.topics()
-        today = datetime.now(UTC).date()
         found = await rules.audit(
             topics,
             library.embed,
-            today=today,
+            today=today(settings),
             stale_days=settings.knowledge.review_days,
             used=await _used(settings),
         )

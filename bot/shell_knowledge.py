@@ -49,14 +49,15 @@ def build(
 
 async def _build(config: Config, *, dry: bool, force: bool, json: bool) -> int:
     from bot.app import library_of, open_library
+    from bot.asking import today
     from bot.reload import failed_golden
 
-    library = library_of(config)
+    library, day = library_of(config), today(config)
     try:
         before = await open_library(library)
         with out.progress() as step:
-            built = await library.build(config.knowledge.paths, progress=step)
-        failed = await failed_golden(library, built.info.id, config.knowledge.golden)
+            built = await library.build(config.knowledge.paths, progress=step, now=day)
+        failed = await failed_golden(library, built.info.id, config.knowledge.golden, day)
         refused = bool(failed) and not force
         if not dry and not refused:
             await library.activate(built.info.id)
@@ -132,10 +133,11 @@ def search(question: str, config: ConfigFile = None, folder: KnowledgeDir = None
     """What the snapshot knows about a question. With scores and reasons."""
 
     async def work() -> Any:
-        from bot.asking import opened
+        from bot.asking import opened, today
 
-        async with opened(_configured(config, folder)) as library:
-            return await library.search(question)
+        settings = _configured(config, folder)
+        async with opened(settings) as library:
+            return await library.search(question, now=today(settings))
 
     found = asyncio.run(work())
     hits = [

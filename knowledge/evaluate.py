@@ -104,7 +104,12 @@ class Lines:
 
 
 async def calibrate(
-    library: Library, *, max_wrong: float, labelled: Path | None = None, expected_column: str = "expected"
+    library: Library,
+    *,
+    max_wrong: float,
+    labelled: Path | None = None,
+    expected_column: str = "expected",
+    now: date | None = None,
 ) -> Lines:
     """The risk-coverage curve of the snapshot in use, from its rehearsal and labelled questions where given, and the
     lines that `max_wrong` draws on it. Nothing is written; to apply, `Library.keep_labelled` and build again."""
@@ -114,7 +119,7 @@ async def calibrate(
     learned = await library.kept_labelled() if rows else {}  # on the curve already, as though never heard
     rows = [row for row in rows if row.question.strip() not in learned]
     for row in rows:
-        found = await library.search(row.question, row.scope, k=1)
+        found = await library.search(row.question, row.scope, k=1, now=now)
         points.append((found.confidence, bool(found.hits) and found.hits[0].topic == row.expected, 1.0))
     rehearsed = float(kept.summary.get("rehearsed", 0))
     answer, coverage, risk, note = line(points, rehearsed + len(rows), max_wrong)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from adapters.port import Actor, MessageReceived, MsgRef, Place
+from bot.asking import replay_receipt
 from bot.batch import Step
 from bot.routing import fresh_case
 from tests.security.scene import Desk
@@ -19,6 +20,7 @@ ASKED = MessageReceived(
     keys=("k",), place=PLACE, actor=Actor("playground", "playground", "ana", "Ana"), occurred_at=0.0,
     ref=MsgRef(PLACE, "m1"), text="Is there a new year promotion?", mentions_bot=True, is_root=True,
 )  # fmt: skip
+OFFER = "billing/new-year-offer.md"
 STEP = Step(ASKED, (1,), (ASKED.ref,), (ASKED.text,))
 
 
@@ -38,3 +40,39 @@ async def test_an_offer_holds_from_midnight_to_midnight_where_the_desk_is(
         assert await offered(2027, 1, 4, 0, 0)
         assert await offered(2027, 1, 31, 23, 59)
         assert not await offered(2027, 2, 1, 0, 0)
+
+
+async def test_what_admins_see_follows_the_desks_day_as_answers_do(
+    knowledge: Knowledge, tmp_path: Path
+) -> None:
+    """`/firstline search`, and what a reload judges a snapshot by: golden cases, and questions asked before."""
+    golden = tmp_path / "golden.yaml"
+    golden.write_text(f'- question: "{ASKED.text}"\n  expected: new-year-offer\n', "utf-8")
+    settings = {"hours": {"timezone": "Pacific/Auckland"}, "knowledge": {"golden": str(golden)}}
+    async with Desk(knowledge, tmp_path, **settings) as desk:
+        await desk.driver.change_knowledge(OFFER, "valid_from: 2027-01-04", "valid_from: 2027-01-03")
+        await desk.says("ana", ASKED.text)
+        await desk.runs("dana", f"/firstline search {ASKED.text}")
+        assert "New year offer 2027" in told(desk)
+
+        await desk.runs("dana", "/firstline reload")
+        assert "All 1 golden cases hold" in told(desk)
+        assert "asked again: 1; answered as before: 1" in told(desk)
+        assert "do not speak today" not in told(desk)
+
+        # The offer ends: whoever forgot its golden case hears of it, and which question is lost with it.
+        await desk.driver.change_knowledge(OFFER, "valid_to: 2027-01-31", "valid_to: 2027-01-05")
+        await desk.runs("dana", "/firstline reload preview")
+        assert "Of 1 golden cases, 1 fail" in told(desk)
+        assert "answered as before: 0" in told(desk)
+        assert "1 topics do not speak today" in told(desk)
+
+        # An answer is judged by the day on which it was given, whenever somebody asks why.
+        (receipt,) = await desk.rows("SELECT key FROM records WHERE kind = 'receipt'")
+        again = await replay_receipt(desk.driver.stage.config, receipt["key"])
+        assert again["now"]["topic"] == "new-year-offer"
+        assert again["same"]
+
+
+def told(desk: Desk) -> str:
+    return desk.driver.whispers("dana")[-1].text

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -66,6 +68,50 @@ def test_asking_sees_files_as_they_are_and_changes_nothing_for_the_bot(run, fold
     assert json.loads(out)["snapshot"] == json.loads(again)["snapshot"] != before
     assert in_use(run)["snapshot"] == before
     assert "firstline knowledge build" in err
+
+
+# The two are 26 hours apart: at any moment the one has another day than the other, wherever the machine is.
+EAST, WEST = "Pacific/Kiritimati", "Etc/GMT+12"
+
+
+@pytest.fixture
+def dated(folder: Path):
+    """A topic that speaks from today on in the east, and a desk in the east and one in the west."""
+    day = datetime.now(ZoneInfo(EAST)).date().isoformat()
+    offer = folder / "knowledge" / "offer.md"
+    question = "Is there a discount for new studios?"
+    offer.write_text(
+        TOPICS["refunds.md"].replace("refund-policy", "offer").replace("Can I have a refund?", question)
+        .replace("---\nCustomers", f"valid_from: {day}\n---\nCustomers")
+    )  # fmt: skip
+    for zone in (EAST, WEST):
+        name = zone.split("/")[1]
+        (folder / f"{name}.toml").write_text(
+            f'[bot]\ndata_dir = "{name}"\n[knowledge]\npaths = ["knowledge"]\ngolden = "golden.yaml"\n'
+            f'[hours]\ntimezone = "{zone}"\n'
+        )
+    (folder / "golden.yaml").write_text(f"- question: {question}\n  expected: offer\n  decision: clarify\n")
+    (folder / "offer.csv").write_text(f"question,expected\n{question},offer\n")
+    yield question
+    offer.unlink()
+
+
+@pytest.mark.parametrize(("zone", "speaks"), [(EAST, True), (WEST, False)])
+def test_commands_take_the_day_from_where_the_desk_is(run, dated: str, zone: str, speaks: bool) -> None:
+    desk = ("--config", f"{zone.split('/')[1]}.toml")
+
+    built = json.loads(run("knowledge", "build", *desk, "--json")[1])
+    searched = json.loads(run("knowledge", "search", dated, *desk, "--json")[1])
+    asked = json.loads(run("ask", dated, *desk, "--json")[1])
+    judged = json.loads(run("eval", "offer.csv", *desk, "--json")[1])
+
+    assert built["activated"] is speaks  # its golden case holds
+    assert [note for note in built["notes"] if "do not speak today" in note] == (
+        [] if speaks else built["notes"][-1:]
+    )
+    for nearest in (searched["hits"], asked["nearest"]):
+        assert ("offer" in {hit["topic"] for hit in nearest}) is speaks
+    assert judged["hit_at_5"] == float(speaks)
 
 
 # --- calibrate --------------------------------------------------------------------------------------------------

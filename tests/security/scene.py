@@ -13,7 +13,7 @@ from tests.transcript import Dialogue, Seen
 class Desk:
     """People act, everything settles, and then one looks: at the data folder, at what was shown, at the trace."""
 
-    def __init__(self, knowledge: Knowledge, folder: Path, **settings: Any) -> None:
+    def __init__(self, knowledge: Knowledge, folder: Path, /, **settings: Any) -> None:
         self.clock = ManualClock()
         self.driver = PlaygroundDriver(Dialogue("", [], settings), knowledge, folder, self.clock)
         self.data = folder / "data"
