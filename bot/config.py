@@ -28,6 +28,7 @@ from pydantic import (
 
 from bot.complaints import complaint, contradictions, mended
 from bot.patterns import runaway
+from bot.texts import LANGUAGES
 
 Level = Literal["answer", "draft", "collect", "escalate"]
 LaunchMode = Literal["off", "shadow", "draft", "answer"]
@@ -172,12 +173,24 @@ class StaffConfig(Section):
 class FieldConfig(Section):
     id: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
     label: str = Field(max_length=45)
+    label_in: dict[str, Annotated[str, Field(max_length=45)]] = Field(default_factory=dict)
     kind: Literal["line", "text", "choice", "email", "date", "file", "number"] = "line"
     required: bool = False
     private: bool = False
     pattern: str = ""
     hint: str = ""
+    hint_in: dict[str, str] = Field(default_factory=dict)
     choices: tuple[str, ...] = ()
+    choices_in: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @field_validator("label_in", "hint_in", "choices_in")
+    @classmethod
+    def _is_spoken(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if strange := [name for name in value if name not in LANGUAGES]:
+            raise ValueError(
+                f"names a language that is not spoken here: {', '.join(strange)}; there are {', '.join(LANGUAGES)}"
+            )
+        return value
 
     @field_validator("pattern")
     @classmethod
@@ -196,6 +209,11 @@ class FieldConfig(Section):
     def _can_be_chosen(self) -> Self:
         if self.kind == "choice" and not self.choices:
             raise ValueError('has kind \'choice\' and nothing to choose from; add choices = ["…", "…"]')
+        for language, words in self.choices_in.items():
+            if len(words) != len(self.choices):
+                raise ValueError(
+                    f"has {len(self.choices)} choices, and choices_in has {len(words)} in {language!r}; each needs its own"
+                )
         return self
 
 
@@ -299,15 +317,43 @@ class Secrets(Section):
 
 def default_fields() -> tuple[FieldConfig, ...]:
     return (
-        FieldConfig(id="summary", label="What is it about?", kind="text", required=True),
-        FieldConfig(id="name", label="Your name"),
-        FieldConfig(id="email", label="E-mail", kind="email", private=True, hint="only the team sees it"),
         FieldConfig(
-            id="order", label="Order or invoice number", private=True, pattern=r"^[A-Za-z]{0,4}-?\d{3,12}$"
+            id="summary",
+            label="What is it about?",
+            label_in={"de": "Worum geht es?"},
+            kind="text",
+            required=True,
         ),
-        FieldConfig(id="steps", label="What did you do, and what happened?", kind="text"),
-        FieldConfig(id="version", label="App and version"),
-        FieldConfig(id="need", label="What do you need, and for how many people?", kind="text"),
+        FieldConfig(id="name", label="Your name", label_in={"de": "Ihr Name"}),
+        FieldConfig(
+            id="email",
+            label="E-mail",
+            label_in={"de": "E-Mail-Adresse"},
+            kind="email",
+            private=True,
+            hint="only the team sees it",
+            hint_in={"de": "nur das Team sieht sie"},
+        ),
+        FieldConfig(
+            id="order",
+            label="Order or invoice number",
+            label_in={"de": "Bestell- oder Rechnungsnummer"},
+            private=True,
+            pattern=r"^[A-Za-z]{0,4}-?\d{3,12}$",
+        ),
+        FieldConfig(
+            id="steps",
+            label="What did you do, and what happened?",
+            label_in={"de": "Was haben Sie getan, und was ist passiert?"},
+            kind="text",
+        ),
+        FieldConfig(id="version", label="App and version", label_in={"de": "App und Version"}),
+        FieldConfig(
+            id="need",
+            label="What do you need, and for how many people?",
+            label_in={"de": "Was brauchen Sie, für wie viele Personen?"},
+            kind="text",
+        ),
     )
 
 

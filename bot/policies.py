@@ -22,6 +22,7 @@ from handoff.policy import (
     CategoryRule,
     ChannelRule,
     FieldRule,
+    FieldWords,
     Policy,
     RouteRule,
     Target,
@@ -120,8 +121,24 @@ def _category(category: CategoryConfig) -> CategoryRule:
 
 def _field(field: FieldConfig) -> FieldRule:
     pattern = re.compile(field.pattern) if field.pattern else None
+    words = {
+        spoken: FieldWords(
+            field.label_in.get(spoken, field.label),
+            field.hint_in.get(spoken, field.hint),
+            field.choices_in.get(spoken, field.choices),
+        )
+        for spoken in (*field.label_in, *field.hint_in, *field.choices_in)
+    }
     return FieldRule(
-        field.id, field.label, field.kind, field.required, field.private, pattern, field.hint, field.choices
+        field.id,
+        field.label,
+        field.kind,
+        field.required,
+        field.private,
+        pattern,
+        field.hint,
+        field.choices,
+        words,
     )
 
 

@@ -96,12 +96,15 @@ def kind(annotation: Any, metadata: list[Any]) -> str:
     inside = [a for a in get_args(annotation) if a not in (Ellipsis, type(None))]
     if origin is Literal:
         return " · ".join(f"`{toml(value)}`" for value in inside)
+    if origin is dict:
+        return f"by language: {kind(inside[1], [])}"
     if origin is tuple:
         return f"list of {kind(inside[0], [])}"
     if origin in (Union, types.UnionType):
         return kind(inside[0], metadata)
     if hasattr(annotation, "__metadata__"):
-        return kind(annotation.__origin__, [])
+        rules = [rule for said in annotation.__metadata__ for rule in getattr(said, "metadata", [])]
+        return kind(annotation.__origin__, rules)
     name = {bool: "true or false", int: "whole number", float: "number", Path: "path"}.get(annotation, "text")
     return name + limits(metadata)
 
@@ -133,6 +136,8 @@ def toml(value: Any) -> str:
             return str(value).lower()
         case int() | float():
             return f"{value:g}"
+        case dict():
+            return "{" + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + "}"
         case tuple() | list():
             return f"[{', '.join(toml(one) for one in value)}]"
         case Enum():

@@ -57,13 +57,14 @@ def proceed(t: Turn, why: str, wrong: str = "", *, again: bool = False, begins: 
     if rule is None:
         escalation.escalate(t, now.trigger or "collect", now.why, category=now.category)
         return t.done("escalate", f"the form is complete: {now.why}")
+    words = t.policy.words_of(rule, t.language)
     t.say(
         AskField(
             t.case.id,
-            rule.label,
-            rule.hint,
+            words.label,
+            words.hint,
             rule.kind,
-            rule.choices,
+            words.choices,
             now.at + 1,
             len(now.fields),
             rule.required,
@@ -158,7 +159,8 @@ def add_details(t: Turn, event: FormSubmitted) -> Decision:
     if t.open_ticket is None:
         return t.no("refused.no_ticket", "details for a ticket that is not open", verb="details")
     _store(t, event)
-    labels = ", ".join(t.policy.fields[k].label for k in event.values if k in t.policy.fields)
+    rules = [t.policy.fields[k] for k in event.values if k in t.policy.fields]
+    labels = ", ".join(t.policy.words_of(rule).label for rule in rules)
     t.staff(Line("staff.details", {"name": t.case.customer.name, "fields": labels}))
     _pass_on_files(t, event)
     t.whisper("customer.details", ticket=t.ticket.id)

@@ -291,7 +291,8 @@ def recopied(t: Turn, line: Said) -> Update:
 
 def transcript(t: Turn) -> Transcript:
     """The whole conversation as it stands, with the public answers of a form."""
-    told = tuple((t.policy.fields[k].label, v) for k, v in t.ticket.fields.items() if k in t.policy.fields)
+    rules = t.policy.fields
+    told = tuple((t.policy.words_of(rules[k]).label, v) for k, v in t.ticket.fields.items() if k in rules)
     return Transcript(t.ticket.id, t.case.said, told)
 
 

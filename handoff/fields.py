@@ -16,6 +16,7 @@ from handoff.summary import latest_question
 
 VALUE_CHARACTERS = 3000
 TOKEN_CHARACTERS = 40
+NUMBERED = frozenset(("order", "invoice", "no", "nr", "nummer", "bestellung", "rechnung"))
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 _VERSION = re.compile(r"\b(?:v|version\s?)(\d{1,4}(?:\.\d{1,5}){0,3})\b", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?\d{1,15}(?:[.,]\d{1,10})?")
@@ -95,14 +96,15 @@ def _found(rule: FieldRule, text: str) -> str:
         return match.group() if match and problem(rule, match.group()) == "" else ""
     if rule.kind == "choice":
         words = f" {' '.join(_WORDS.findall(text.lower()))} "
-        return next((c for c in rule.choices if f" {c.lower()} " in words), "")
+        return next((c for said, c in _choices(rule) if f" {said.lower()} " in words), "")
     return ""
 
 
 def _numbered(rule: FieldRule, text: str) -> str:
     """A token that fits the pattern and is certainly meant: letters and digits, or named by the field's label."""
     assert rule.pattern is not None
-    named = set(re.findall(r"[^\W\d_]{4,}", rule.label.lower())) | {"order", "invoice", "no", "nr"}
+    labels = " ".join((rule.label, *(words.label for words in rule.words.values()))).lower()
+    named = (set(re.findall(r"[^\W\d_]{4,}", labels)) | NUMBERED) - {"oder", "your", "ihre"}
     tokens = [w.strip(".,;:!?()[]\"'#") for w in text[:VALUE_CHARACTERS].split()]
     for i, token in enumerate(tokens):
         if (
@@ -154,7 +156,13 @@ def chosen(rule: FieldRule, text: str) -> str:
     said = text.strip().lower()
     if said.isascii() and said.isdigit() and 0 < int(said[:6]) <= len(rule.choices):
         return rule.choices[int(said[:6]) - 1]
-    return next((c for c in rule.choices if c.lower() == said), "")
+    return next((c for words, c in _choices(rule) if words.lower() == said), "")
+
+
+def _choices(rule: FieldRule) -> Iterator[tuple[str, str]]:
+    """What can be chosen, as it may be said in any language, and as it is kept."""
+    for spoken in (rule.choices, *(words.choices for words in rule.words.values())):
+        yield from zip(spoken, rule.choices, strict=True)
 
 
 def parsed_date(text: str) -> date | None:

@@ -20,7 +20,7 @@ from adapters.port import (
 from handoff import fields, listening, relay
 from handoff import ticket as tickets
 from handoff.model import Case, Ticket
-from handoff.policy import RESOLUTION_TYPES, ROOT_CAUSES, FieldRule, Policy, refusal
+from handoff.policy import RESOLUTION_TYPES, ROOT_CAUSES, FieldRule, FieldWords, Policy, refusal
 from handoff.summary import shorten
 
 INPUTS_MAX, CHOICES_MAX = 5, 25
@@ -164,18 +164,21 @@ def _private(verb: str, case: Case, policy: Policy, language: str) -> Form | Non
     if not rules:
         return None
     context = case.ticket.id if case.ticket is not None and verb == "details" else case.id
-    return _made(verb, tuple(_input(r, optional=verb == "details") for r in rules), context, policy, language)
+    inputs = tuple(
+        _input(rule, policy.words_of(rule, language), optional=verb == "details") for rule in rules
+    )
+    return _made(verb, inputs, context, policy, language)
 
 
-def _input(rule: FieldRule, *, optional: bool) -> FormInput:
-    choices = tuple((c, c) for c in rule.choices[:CHOICES_MAX])
+def _input(rule: FieldRule, words: FieldWords, *, optional: bool) -> FormInput:
+    choices = tuple(zip(rule.choices, words.choices, strict=True))[:CHOICES_MAX]
     kind = "line" if rule.kind == "number" else rule.kind
     return FormInput(
         rule.id,
-        rule.label[:LABEL_CHARACTERS],
+        words.label[:LABEL_CHARACTERS],
         kind,
         rule.required and not optional,
-        hint=rule.hint[:HINT_CHARACTERS],
+        hint=words.hint[:HINT_CHARACTERS],
         choices=choices,
     )
 
@@ -193,7 +196,8 @@ def form_errors(event: FormSubmitted, case: Case | None, policy: Policy, languag
                 continue
             wrong = fields.problem(rule, value, event.files)
             if wrong:
-                errors[name] = policy.phrase(wrong, language, label=rule.label, hint=rule.hint, choices="")
+                words = policy.words_of(rule, language)
+                errors[name] = policy.phrase(wrong, language, label=words.label, hint=words.hint, choices="")
     elif event.form == "reply" and case is not None:
         errors = _reply_errors(event, policy, language)
     elif event.form == "priority" and event.values.get("level") not in policy.targets:

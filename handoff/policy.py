@@ -41,8 +41,18 @@ class RoundTheClock:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldWords:
+    """How a field reads in one language; `choices` in the order of the field's own."""
+
+    label: str
+    hint: str = ""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FieldRule:
-    """One field of a form. `pattern` is matched against the whole value."""
+    """One field of a form. `pattern` is matched against the whole value. A choice is kept as `choices` spells it,
+    whatever language it was made in; `words` are those of other languages."""
 
     id: str
     label: str
@@ -52,6 +62,7 @@ class FieldRule:
     pattern: re.Pattern[str] | None = None
     hint: str = ""
     choices: tuple[str, ...] = ()
+    words: Mapping[str, FieldWords] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +286,12 @@ class Policy:
             if words is not None:
                 return words.format(**values) if values else words
         return key
+
+    def words_of(self, rule: FieldRule, language: str = "") -> FieldWords:
+        """How a field is asked in the language in which everything else is said; as it is written where it has no
+        words of that language."""
+        spoken = language if language in self.phrases else self.language
+        return rule.words.get(spoken) or FieldWords(rule.label, rule.hint, rule.choices)
 
     def category(self, name: str) -> CategoryRule:
         """The rule of a category; what fits nowhere is "general"."""

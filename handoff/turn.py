@@ -235,7 +235,7 @@ class Turn:
             self.case.customer,
             self._where(),
             tickets.buttons(ticket),
-            {n: policy.fields[n].label for n in names if n in policy.fields},
+            {n: policy.words_of(policy.fields[n]).label for n in names if n in policy.fields},
             policy.category(ticket.category).title or ticket.category,
         )
 

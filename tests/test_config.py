@@ -10,6 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from bot.config import ENVIRONMENT, Config, ConfigError, load
+from bot.policies import policy_of
+from handoff.policy import FieldWords
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET = "xoxb-17-never-to-be-seen"
@@ -34,6 +36,21 @@ def test_without_a_file_every_default_holds() -> None:
     assert config == Config()
     assert config.ollama.model == ""
     assert {c.name for c in config.category} >= {"general", "billing"}
+
+
+def test_whatever_is_asked_can_be_asked_in_german() -> None:
+    assert all(field.label_in.get("de") for field in Config().field)
+    assert all(field.hint_in.get("de") for field in Config().field if field.hint)
+
+
+def test_a_field_that_is_translated_in_part_keeps_the_rest(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    system = 'id = "system"\nlabel = "System"\nkind = "choice"\nchoices = ["old", "new"]\nhint = "see About"'
+    file.write_text(f'{GENERAL}[[field]]\n{system}\nchoices_in = {{ de = ["alt", "neu"] }}\n', "utf-8")
+
+    rule = policy_of(load(file, {})).fields["system"]
+
+    assert rule.words == {"de": FieldWords("System", "see About", ("alt", "neu"))}
 
 
 @pytest.mark.parametrize(
@@ -84,6 +101,15 @@ def test_without_a_file_every_default_holds() -> None:
         (
             GENERAL + '[[field]]\nid = "a"\nlabel = "A"\nkind = "choice"',
             'field[1]: has kind \'choice\' and nothing to choose from; add choices = ["…", "…"]',
+        ),
+        (
+            GENERAL + '[[field]]\nid = "a"\nlabel = "A"\nlabel_in = { fr = "A" }',
+            "field[1].label_in: names a language that is not spoken here: fr; there are en, de",
+        ),
+        (
+            GENERAL
+            + '[[field]]\nid = "a"\nlabel = "A"\nkind = "choice"\nchoices = ["x", "y"]\nchoices_in = { de = ["x"] }',
+            "field[1]: has 2 choices, and choices_in has 1 in 'de'; each needs its own",
         ),
         (
             '[[category]]\nname = "general"\nroute = "dsk"',
@@ -278,7 +304,11 @@ def test_the_delivered_file_has_every_key_and_its_examples_work(tmp_path: Path) 
 
     assert config.slack.channels
     assert config.tier
-    present = {key for key in written(tomllib.loads(text)) if not key.startswith(("canned.", "wording."))}
+    present = {
+        key.removesuffix(".de")
+        for key in written(tomllib.loads(text))
+        if not key.startswith(("canned.", "wording."))
+    }
     assert present == keys_of(Config)
 
 

@@ -9,11 +9,12 @@ import pytest
 from adapters.port import ActionInvoked, FileRef
 from handoff import fields
 from handoff.decide import wants_search
-from handoff.facts import Answer, AskField, HandedOver
+from handoff.facts import Answer, AskField, Card, HandedOver, Transcript
 from handoff.forms import form_errors, form_for
 from handoff.listening import answers_form
-from handoff.model import Phase
-from tests.handoff.scene import ANA, BEN, FIELDS, LOGIN, POLICY, REFUND, THREAD, Scene, found, whispered
+from handoff.model import Phase, Whisper
+from handoff.policy import FieldWords, Policy
+from tests.handoff.scene import ANA, BEN, FIELDS, KIM, LOGIN, POLICY, REFUND, THREAD, Scene, found, whispered
 
 CASE = "c-0123456789"
 
@@ -250,3 +251,83 @@ def test_a_short_answer_to_a_form_is_not_read_between_the_lines(text: str, read:
     """Signals ask its words only: "40 people, yearly" resembles a wish for a quote, and means a number of seats."""
     assert answers_form(buying().case, text) == read
     assert not answers_form(Scene().case, text)
+
+
+# --- in the customer's language -------------------------------------------------------------------------------
+
+GERMAN = {
+    "order": FieldWords("Bestellnummer"),
+    "email": FieldWords("E-Mail-Adresse", "nur das Team sieht sie"),
+    "steps": FieldWords("Was ist passiert?"),
+    "system": FieldWords("Welches System?", choices=("Fenster", "Apfel", "Pinguin")),
+}
+SPOKEN = replace(POLICY, fields={n: replace(f, words={"de": GERMAN[n]} if n in GERMAN else {}) for n, f in FIELDS.items()})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("policy", "spoken", "label"),
+    [
+        (SPOKEN, "de", "Was ist passiert?"),
+        (SPOKEN, "en", "What did you do, and what happened?"),
+        (replace(SPOKEN, language="de"), "en", "What did you do, and what happened?"),
+        (replace(SPOKEN, language="de"), "fr", "Was ist passiert?"),
+        (replace(SPOKEN, language="de"), "", "Was ist passiert?"),
+        (SPOKEN, "fr", "What did you do, and what happened?"),
+    ],
+)
+def test_a_field_is_asked_in_the_language_of_everything_else(policy: Policy, spoken: str, label: str) -> None:
+    """Where we do not speak the customer's, all is said in the bot's own language, and so is the question."""
+    scene = Scene(policy)
+    scene.asks("It crashes", found(LOGIN, sure=0.1, language=spoken), fired="bug")
+    assert asked(scene).label == label
+
+
+def test_a_field_without_words_of_a_language_is_asked_as_it_is_written() -> None:
+    scene = Scene(SPOKEN)
+    scene.asks("Es stürzt ab", found(LOGIN, sure=0.1, language="de"), fired="bug")
+    scene.asks("Auf Sichern gedrückt")
+    assert asked(scene).label == "App and version"
+
+
+def test_the_desk_reads_labels_in_its_own_language() -> None:
+    for language, label in (("de", "Was ist passiert?"), ("en", "What did you do, and what happened?")):
+        scene = Scene(replace(SPOKEN, language=language))
+        scene.asks("It crashes", found(LOGIN, sure=0.1, language="en"), fired="bug")
+        scene.asks("I pressed Save")
+        scene.asks("skip")
+        (card,) = scene.staff_saw(Card)
+        assert card.labels == {"steps": label}
+        scene.presses(KIM, "transcript")
+        told = next(e.what for e in reversed(scene.log) if isinstance(e, Whisper))
+        assert isinstance(told, Transcript)
+        assert told.fields == ((label, "I pressed Save"),)
+
+
+@pytest.mark.parametrize("said", ["Pinguin", "3", "linux"])
+def test_a_choice_is_kept_as_the_team_spells_it_whatever_language_it_was_made_in(said: str) -> None:
+    scene = Scene(SPOKEN)
+    hit = replace(LOGIN, level="collect", category="sales")
+    scene.asks("Ich möchte Plätze kaufen", found(hit, language="de"))
+    assert asked(scene).choices == ("Fenster", "Apfel", "Pinguin")
+    scene.asks(said)
+    assert scene.case.collecting is not None
+    assert scene.case.collecting.values == {"system": "Linux"}
+
+
+def test_a_form_and_what_is_wrong_with_it_are_in_the_customers_language() -> None:
+    scene = Scene(SPOKEN)
+    scene.asks("Erstattung", found(replace(REFUND, level="collect"), language="de"))
+    form = form_for(press("fill"), scene.case, SPOKEN, "de")
+    assert form is not None
+    assert [(i.label, i.hint) for i in form.inputs] == [("Bestellnummer", ""), ("E-Mail-Adresse", "nur das Team sieht sie")]  # fmt: skip
+    wrong = form_errors(scene.form(ANA, "fill", CASE, order="?", email="ana"), scene.case, SPOKEN, "de")
+    assert wrong is not None
+    assert wrong.form is not None
+    assert wrong.form.inputs[0].label == "Bestellnummer"
+
+
+def test_a_number_is_recognised_by_the_label_in_any_language() -> None:
+    scene = Scene(SPOKEN)
+    scene.asks("Bestellnummer 123456 fehlt", found(LOGIN, sure=0.3))
+    rule = replace(POLICY.categories["general"], fields=("order",))
+    assert fields.answers(scene.case, rule, SPOKEN).private == {"order": "123456"}
