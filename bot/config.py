@@ -466,9 +466,11 @@ def complaints(data: Mapping[str, Any]) -> list[str]:
 
 
 def anchored(config: Config, home: Path) -> Config:
-    """Paths in the file mean "beside the file"."""
+    """Paths in the file mean "beside the file"; a model is a path where it begins with a dot, else it may be a name."""
+    model = config.knowledge.model
     knowledge = config.knowledge.model_copy(
         update={
+            "model": str(home / model) if model.startswith(".") else model,
             "paths": tuple(home / p for p in config.knowledge.paths),
             "golden": config.knowledge.golden and home / config.knowledge.golden,
         }

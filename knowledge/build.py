@@ -138,6 +138,7 @@ def _info(order: Order, stage: Stage, engine: str, identity: str, calibration: C
         languages=languages_of(stage.topics),
         engine=engine,
         calibration=calibration.summary,
+        model_hash=order.model_hash,
     )
 
 

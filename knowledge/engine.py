@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 Offsets = list[list[tuple[int, int]]]
 TOKENS_AT_ONCE = 2048  # padded tokens of one run: enough to fill the core, small enough to stay in its cache
+# What begins a word in the vocabularies of SentencePiece and of byte-level BPE; WordPiece marks the other pieces.
+WORD_MARKS = ("▁", "Ġ")
 
 
 class Engine(Protocol):
@@ -58,6 +60,7 @@ class OnnxEngine:
         self._cutter = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._cutter.no_padding()
         self._cutter.no_truncation()
+        self._mark = word_mark(self._cutter)
         self._inputs: list[str] = about["inputs"]
         self._pad = int(about["pad"])
         self._mean = about["pooling"] == "mean"
@@ -107,11 +110,46 @@ class OnnxEngine:
 
     def knows(self, word: str) -> bool:
         """Whether the model has this word whole: then it is a common word, not a misspelt one."""
-        return self._cutter.token_to_id(word) is not None
+        return is_whole(self._cutter, self._mark, word)
 
     def close(self) -> None:
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def word_mark(tokenizer: Any) -> str:
+    """What stands before a whole word in a tokenizer's vocabulary; nothing for WordPiece."""
+    first = str((tokenizer.encode(" a", add_special_tokens=False).tokens or [""])[0])
+    return first[:1] if first[:1] in WORD_MARKS else ""
+
+
+def is_whole(tokenizer: Any, mark: str, word: str) -> bool:
+    """Whether a vocabulary has a word in one piece, as it is or as a noun is written that begins with a capital."""
+    return any(tokenizer.token_to_id(mark + one) is not None for one in (word, word.capitalize()))
+
+
+def prompts_of(model: Any) -> tuple[str, str]:
+    """What a sentence-transformers model wants before questions and before passages.
+
+    The first prompt for passages that says anything counts: an empty one named `document` is there by default, and
+    would hide the `passage` of models that were trained with it.
+    """
+    prompts = dict(model.prompts or {})
+    passage = next((prompts[name] for name in ("document", "passage", "corpus") if prompts.get(name)), "")
+    return str(prompts.get("query") or ""), str(passage)
+
+
+def limit_of(model: Any) -> int:
+    """The most tokens that a sentence-transformers model reads, its own marks included.
+
+    RoBERTa and its kin number positions from the padding's number on, so that the first few are never a text's: of 514
+    positions 512 can be used, and a model that names no limit of its own would be asked for the others.
+    """
+    limit = int(model.max_seq_length or 512)
+    positions: Any = getattr(getattr(model[0].auto_model, "embeddings", None), "position_embeddings", None)
+    if getattr(positions, "padding_idx", None) is None:
+        return limit
+    return min(limit, int(positions.num_embeddings) - int(positions.padding_idx) - 1)
 
 
 def _batches(lengths: Sequence[int], workers: int) -> list[list[int]]:
@@ -138,14 +176,23 @@ class ReferenceEngine:
         self._model = SentenceTransformer(model, device="cpu", trust_remote_code=False)
         self._tokenizer: Any = self._model.tokenizer
         self.dimension = int(self._model.get_embedding_dimension() or 0)
-        self.limit = int(self._model.max_seq_length or 512)
+        self.limit = limit_of(self._model)
+        self._model.max_seq_length = self.limit
+        self._mark = word_mark(self._tokenizer.backend_tokenizer)
+        self._prompts = prompts_of(self._model)
         self.name = "sentence-transformers"
 
     def encode(self, texts: Sequence[str], *, passages: bool = False) -> Vectors:
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
         encode = self._model.encode_document if passages else self._model.encode_query
-        vectors = encode(list(texts), normalize_embeddings=True, show_progress_bar=False, batch_size=32)
+        vectors = encode(
+            list(texts),
+            prompt=self._prompts[passages],
+            normalize_embeddings=True,
+            show_progress_bar=False,
+            batch_size=32,
+        )
         return np.asarray(vectors, dtype=np.float32)
 
     def offsets(self, texts: Sequence[str]) -> Offsets:
@@ -157,7 +204,7 @@ class ReferenceEngine:
         return [[(int(begin), int(end)) for begin, end in one] for one in cut["offset_mapping"]]
 
     def knows(self, word: str) -> bool:
-        return word in self._tokenizer.get_vocab()
+        return is_whole(self._tokenizer.backend_tokenizer, self._mark, word)
 
     def close(self) -> None:
         return

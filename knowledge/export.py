@@ -14,6 +14,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from knowledge.engine import Engine, OnnxEngine, limit_of, prompts_of
+
 EXPORT = "2"  # another way of exporting is another file
 FAITHFUL = 0.9999  # the least cosine between the exported fp32 model and sentence-transformers
 SAMPLE = (
@@ -67,21 +69,18 @@ def export(model: str, out: Path) -> None:
 
 
 def _export_here(model: str, out: Path) -> None:
-    import numpy as np
     import torch
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(max(1, min(2, os.cpu_count() or 1)))
     reference = SentenceTransformer(model, device="cpu", trust_remote_code=False)
-    about = _about(reference)
+    reference.max_seq_length = limit_of(reference)
+    about = about_of(reference)
     _write_graph(reference[0].auto_model, about["inputs"], out / "fp32.onnx")
     reference.tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
     (out / "about.json").write_text(json.dumps(about))
 
-    from knowledge.engine import OnnxEngine
-
-    expected = reference.encode(list(SAMPLE), normalize_embeddings=True, show_progress_bar=False)
-    cosine = float(np.min(np.sum(OnnxEngine(out, "fp32").encode(SAMPLE) * expected, axis=1)))
+    cosine = _faithfulness(OnnxEngine(out, "fp32"), reference)
     if cosine < FAITHFUL:
         (out / "about.json").unlink()
         raise RuntimeError(f"the exported model differs from the reference: cosine {cosine:.5f} < {FAITHFUL}")
@@ -90,7 +89,23 @@ def _export_here(model: str, out: Path) -> None:
     (out / "about.json").write_text(json.dumps(about))
 
 
-def _about(reference: Any) -> dict[str, Any]:
+def _faithfulness(made: Engine, reference: Any) -> float:
+    """The least cosine between the export and the reference, over questions and passages with their prompts."""
+    import numpy as np
+
+    least = 1.0
+    for passages in (False, True):
+        expected = reference.encode(
+            list(SAMPLE),
+            prompt=prompts_of(reference)[passages],
+            normalize_embeddings=True,
+            show_progress_bar=False,
+        )
+        least = min(least, float(np.min(np.sum(made.encode(SAMPLE, passages=passages) * expected, axis=1))))
+    return least
+
+
+def about_of(reference: Any) -> dict[str, Any]:
     """What a runtime must know of the model: its inputs, limits, pooling and prompts."""
     import inspect
 
@@ -107,15 +122,14 @@ def _about(reference: Any) -> dict[str, Any]:
         for name in ("input_ids", "attention_mask", "token_type_ids")
         if name in known and (name != "token_type_ids" or reference[0].auto_model.config.model_type == "bert")
     ]
-    prompts = dict(reference.prompts or {})
-    passage = next((prompts[name] for name in ("document", "passage", "corpus") if prompts.get(name)), "")
+    query, passage = prompts_of(reference)
     return {
         "inputs": inputs,
         "pooling": mode,
-        "limit": int(reference.max_seq_length or 512),
+        "limit": limit_of(reference),
         "pad": int(reference.tokenizer.pad_token_id or 0),
         "dimension": int(reference.get_embedding_dimension()),
-        "query_prompt": prompts.get("query", ""),
+        "query_prompt": query,
         "passage_prompt": passage,
     }
 

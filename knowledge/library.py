@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -19,11 +20,12 @@ from knowledge.languages import Languages
 from knowledge.passage import PUBLIC, Built, Found, Hit, KnowledgeError, Scope, SnapshotInfo, Topic
 from knowledge.pointer import Pointer
 from knowledge.searching import Asked, Asking, Searcher
-from knowledge.snapshot import Snapshot
+from knowledge.snapshot import Snapshot, read_info
 
 __all__ = ["Built", "Found", "Hit", "KnowledgeError", "Library", "Scope", "SnapshotInfo"]
 Progress = Callable[[str, int, int], None]
 EVERYBODY = Scope()
+log = logging.getLogger(__name__)
 OPENED = 8  # snapshots kept open: the one in use, the one before, previews and replays
 
 
@@ -51,6 +53,7 @@ class Library:
         self._labelled = LabelledFile(home / "labelled.csv")
         self._embedder: Embedder | None = None
         self._identity = ("", "")
+        self._former: dict[str, Embedder] = {}  # of models that were configured when a snapshot was built
         self._languages = Languages()
         self._current: Searcher | None = None
         self._opened: OrderedDict[str, Searcher] = OrderedDict()
@@ -150,7 +153,7 @@ class Library:
         searcher = self._current
         if searcher is None:
             raise KnowledgeError("no knowledge is loaded yet: build and activate a snapshot first")
-        embedder = await self._engine()
+        embedder = await self._embedder_of(searcher.snapshot.info)
         asked = Asked(text, scope, scope.language, k, date.today(), 0.0)  # noqa: DTZ011 - as in _ask
         return await embedder.run(lambda: searcher.lookup(text, asked))
 
@@ -211,6 +214,9 @@ class Library:
         if self._embedder:
             self._embedder.close()
             self._embedder = None
+        for former in self._former.values():
+            former.close()
+        self._former.clear()
         for searcher in self._opened.values():
             searcher.snapshot.close()
         self._opened.clear()
@@ -218,7 +224,7 @@ class Library:
 
     async def _ask(self, searcher: Searcher, question: str, scope: Scope, k: int, now: date | None) -> Found:
         started = time.perf_counter()
-        embedder = await self._engine()
+        embedder = await self._embedder_of(searcher.snapshot.info)
         known = searcher.snapshot.info.languages
         language = scope.language or await self._languages.detect(question, known)
         day = now or date.today()  # noqa: DTZ011 - a validity date is a calendar day where the team lives
@@ -230,6 +236,26 @@ class Library:
             if self._embedder is None:
                 self._embedder = Embedder(await asyncio.to_thread(self._load_engine))
             return self._embedder
+
+    async def _embedder_of(self, info: SnapshotInfo) -> Embedder:
+        """The model that a snapshot's vectors are of. Another one's would be compared with them in vain, so what was
+        built before the configured model changed is asked with the model it was built with."""
+        configured = await self._engine()
+        if info.model_hash == self._identity[1]:
+            return configured
+        async with self._loading:
+            if info.model_hash not in self._former:
+                log.warning("snapshot_of_another_model", extra={"snapshot": info.id, "model": info.model})
+                engine = await asyncio.to_thread(
+                    models.load_again,
+                    info.model,
+                    info.model_hash,
+                    self._home,
+                    threads=self._threads,
+                    workers=1,
+                )
+                self._former[info.model_hash] = Embedder(engine)
+            return self._former[info.model_hash]
 
     def _load_engine(self) -> Engine:
         self._identity = models.identify(self._model)
@@ -245,10 +271,11 @@ class Library:
             folder = self._home / "snapshots" / Path(snapshot_id).name
             if not (folder / "meta.json").exists():
                 raise KnowledgeError(f"there is no snapshot {snapshot_id!r}")
-            embedder = await self._engine()
+            embedder = await self._embedder_of(await asyncio.to_thread(read_info, folder))
             searcher = await embedder.run(lambda: Searcher(Snapshot(folder), embedder.engine))
             self._opened[snapshot_id] = searcher
             while len(self._opened) > OPENED:
                 stale = next(key for key, one in self._opened.items() if one is not self._current)
-                await embedder.run(self._opened.pop(stale).snapshot.close)
+                closing = self._opened.pop(stale).snapshot
+                await (await self._embedder_of(closing.info)).run(closing.close)
             return searcher

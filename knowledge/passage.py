@@ -174,6 +174,7 @@ class SnapshotInfo:
     languages: tuple[str, ...] = ()
     engine: str = ""
     calibration: Mapping[str, float | str] = field(default_factory=dict)
+    model_hash: str = ""  # of the model that its vectors are of
 
 
 @dataclass(frozen=True, slots=True)

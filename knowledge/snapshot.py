@@ -24,7 +24,7 @@ from knowledge.lexicon import Lexicon
 from knowledge.passage import KnowledgeError, Passage, SnapshotInfo, Topic
 from knowledge.store import Words, write_words
 
-FORMAT = "18"
+FORMAT = "19"
 Numbers = NDArray[np.int32]
 
 

@@ -39,7 +39,7 @@ class Speller:
             nonlocal repairs
             word = found.group()
             plain = word.islower() or word.istitle()
-            if repairs >= REPAIRS or not plain or not self._is_suspect(fold(word)):
+            if repairs >= REPAIRS or not plain or self._common(word) or not self._is_suspect(fold(word)):
                 return word
             better = self._nearest(fold(word), may_say)
             repairs += better is not None

@@ -265,6 +265,20 @@ def test_paths_mean_beside_the_file(tmp_path: Path) -> None:
     assert config.bot.data_dir == file.parent / "../data"
 
 
+def test_a_model_is_beside_the_file_where_it_begins_with_a_dot(tmp_path: Path) -> None:
+    """Anything else may be a name."""
+    file = tmp_path / "config.toml"
+    for given, meant in (
+        ("./models/e5", str(tmp_path / "models/e5")),
+        ("intfloat/multilingual-e5-small", "intfloat/multilingual-e5-small"),
+        ("/srv/e5", "/srv/e5"),
+        ("", ""),
+    ):
+        file.write_text(f'[knowledge]\nmodel = "{given}"')
+
+        assert load(file, {}).knowledge.model == meant
+
+
 def test_the_delivered_file_changes_nothing() -> None:
     data = tomllib.loads((ROOT / "config.toml").read_text("utf-8"))
 
