@@ -8,6 +8,7 @@ same input gives the same decision, always.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from adapters.port import (
@@ -36,6 +37,7 @@ from handoff import (
     politeness,
     press,
     private,
+    reasons,
     relay,
     resolve,
     sla,
@@ -44,13 +46,15 @@ from handoff import (
 from handoff import conversation as talk
 from handoff.facts import HomeView, Line
 from handoff.listening import concerns, wants_search, wants_signals
-from handoff.model import Case, Decision, Home, Known, Mark, Phase, Said, Ticket, TicketState
+from handoff.model import Case, Decision, Home, Known, Mark, Phase, Reason, Said, Ticket, TicketState
 from handoff.policy import Policy, is_staff, same_person
 from handoff.turn import REMEMBERED, Turn
 
 __all__ = ["concerns", "decide", "wants_search", "wants_signals"]
 
 QUESTIONS_KEPT, NEAREST_KEPT = 20, 3
+# Events with the roles of the moment; others name an actor as far as the platform did.
+TELLS_WHO = (MessageReceived, ActionInvoked, FormSubmitted, CommandInvoked)
 LATE_ANSWER_SECONDS = 14 * 86400.0
 HELPFUL_EMOJI = frozenset(("+1", "thumbsup", "👍", "white_check_mark", "✅", "heart", "❤️"))
 UNHELPFUL_EMOJI = frozenset(("-1", "thumbsdown", "👎"))
@@ -59,6 +63,7 @@ UNHELPFUL_EMOJI = frozenset(("-1", "thumbsdown", "👎"))
 def decide(case: Case, event: Inbound, known: Known, now: float, policy: Policy) -> Decision:
     """What follows from `event`, for a conversation as it stands and what is known."""
     t = Turn(case, event, known, now, policy)
+    _as_they_are_now(t)
     match event:
         case MessageReceived():
             return _message(t, event)
@@ -92,6 +97,28 @@ def decide(case: Case, event: Inbound, known: Known, now: float, policy: Policy)
             return _install(t, event)
         case _:
             assert_never(event)
+
+
+def _as_they_are_now(t: Turn) -> None:
+    """A customer who acts is the customer as of now: a new name or tier is that of the conversation and of its open
+    ticket, whose card follows. A better tier lifts the priority to its floor; nothing lowers it."""
+    actor, had = t.event.actor, t.case.customer
+    if actor is None or not isinstance(t.event, TELLS_WHO) or not same_person(actor, had):
+        return
+    if not actor.name:  # the platform could not be asked
+        actor = replace(actor, name=had.name, roles=had.roles, email=had.email)
+    if actor != had:
+        t.change(customer=actor)
+    if (ticket := t.open_ticket) is None:
+        return
+    tier = t.policy.tier(actor)
+    name = tier.name if tier is not None else ""
+    if name == ticket.tier and actor.name == had.name:
+        return
+    t.edit(tier=name)
+    if tier is not None and name != ticket.tier and tier.floor < ticket.priority:
+        why = (Reason("tier", tier.floor),)
+        claim.prioritise(t, tier.floor, reasons.priority(why, t.policy.phrase))
 
 
 # --- messages -------------------------------------------------------------------------------------------------

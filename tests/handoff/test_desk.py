@@ -32,7 +32,7 @@ from handoff.facts import (
 )
 from handoff.forms import form_for
 from handoff.model import CloseThread, Earlier, Home, Phase, Say, TicketState, Update, Whisper
-from handoff.policy import PERMISSIONS, Policy
+from handoff.policy import PERMISSIONS, Policy, TierRule
 from tests.handoff.scene import (
     ANA,
     BEN,
@@ -579,3 +579,88 @@ def test_the_home_tab() -> None:
     decision = scene.play(HomeOpened(keys=("h",), place=THREAD, actor=ANA, occurred_at=0))
     (home,) = [e for e in decision.effects if isinstance(e, Home)]
     assert isinstance(home.what, HomeView)
+
+
+# --- the customer as of now -----------------------------------------------------------------------------------
+
+
+def cards(scene: Scene) -> list[Card]:
+    """The card as it was posted, and after each change."""
+    every = [e.what for e in scene.log if isinstance(e, Say | Update)]
+    return [fact for fact in every if isinstance(fact, Card)]
+
+
+TIERS = replace(POLICY, tiers=(TierRule("gold", roles=frozenset({"r-gold"}), floor="P1"),))
+GOLDEN = replace(ANA, name="Ana Q.", roles=frozenset({"r-gold"}))
+
+
+def test_the_card_shows_the_customers_present_name_and_tier() -> None:
+    """Whoever looks at it must not serve an enterprise customer as anybody."""
+    scene = Scene(TIERS).handed_over()
+    scene.asks("any news?", by=GOLDEN)
+
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.tier == "gold"
+    assert (cards(scene)[-1].customer.name, cards(scene)[-1].ticket.tier) == ("Ana Q.", "gold")
+    scene.asks("I have left that plan", by=ANA)
+    assert (cards(scene)[-1].customer.name, cards(scene)[-1].ticket.tier) == ("Ana", "")
+
+
+def test_a_better_tier_lifts_the_priority_and_a_worse_one_does_not_lower_it() -> None:
+    scene = Scene(TIERS).handed_over()
+    before = cards(scene)[-1].ticket
+    scene.asks("any news?", by=GOLDEN)
+
+    now = cards(scene)[-1].ticket
+    assert (before.priority, now.priority) == ("P2", "P1")
+    assert now.priority_reason == POLICY.phrase("reason.tier", words="P1", score="")
+    assert now.first_response_due is not None
+    assert before.first_response_due is not None
+    assert now.first_response_due < before.first_response_due
+    scene.submits(KIM, "priority", level="P3", reason="can wait")
+    scene.asks("hello?", by=GOLDEN)
+    assert cards(scene)[-1].ticket.priority == "P3", (
+        "what an agent says counts as long as the tier is the same"
+    )
+    scene.submits(KIM, "priority", level="P1", reason="cannot wait")
+    scene.asks("hello?", by=ANA)
+    assert cards(scene)[-1].ticket.priority == "P1"
+
+
+@pytest.mark.parametrize("act", ["press", "form", "command"])
+def test_whatever_the_customer_does_tells_who_they_are(act: str) -> None:
+    scene = Scene(TIERS)
+    scene.asks("refund please", found(replace(REFUND, level="collect")))
+    if act == "press":
+        scene.presses(GOLDEN, "skip", scene.case.id)
+    elif act == "form":
+        scene.submits(GOLDEN, "fill", scene.case.id, order="INV-1234567")
+    else:
+        scene.runs(GOLDEN, "my-data")
+    assert scene.case.customer == GOLDEN
+
+
+def test_a_platform_that_cannot_be_asked_takes_nothing_away() -> None:
+    scene = Scene(TIERS, customer=GOLDEN).handed_over()
+    shown = len(cards(scene))
+    scene.asks("any news?", by=replace(GOLDEN, name="", roles=frozenset()))
+
+    assert scene.case.customer == GOLDEN
+    assert len(cards(scene)) == shown, "nothing changed, so the card is not edited"
+
+
+def test_nobody_else_is_taken_for_the_customer() -> None:
+    scene = Scene(TIERS).handed_over()
+    scene.asks("me too", by=replace(BEN, roles=frozenset({"r-gold"})))
+    scene.presses(KIM, "claim")
+    assert scene.case.customer == ANA
+    assert cards(scene)[-1].ticket.tier == ""
+
+
+def test_a_closed_ticket_keeps_what_it_was() -> None:
+    scene = Scene(TIERS).claimed()
+    scene.submits(KIM, "resolve", summary="Done", kind="solved", cause="bug", save="no")
+    scene.asks("thanks", by=GOLDEN)
+    assert scene.case.customer == GOLDEN
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.tier == ""
