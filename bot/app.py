@@ -34,7 +34,7 @@ from bot.metrics import Metrics
 from bot.outbox import Outbox
 from bot.policies import policy_of, texts_of
 from bot.recall import Recall
-from bot.reload import Reloader
+from bot.reload import Reloader, load_model
 from bot.reports import Reports
 from bot.signals import Signals
 from bot.storage import Row, Storage
@@ -201,8 +201,11 @@ class App:
     # --- life ------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def running(self, progress: Progress | None = None) -> AsyncIterator[App]:
-        """Start everything in order; stop it in order on the way out, within the drain limit.
+    async def running(
+        self, progress: Progress | None = None, opened: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[App]:
+        """Start everything in order; stop it in order on the way out, within the drain limit. `opened` is called once
+        the address is there: what comes in from then on is kept, and worked on when the knowledge is there too.
 
         Raises `StorageError`, `WebError` or `KnowledgeError`, each with one clear message, if it cannot start.
         """
@@ -211,6 +214,7 @@ class App:
             await self._follow_mode()
             await self.agents.load()
             self.port = await self.site.open()
+            opened()
             await self._open_knowledge(progress)
             stop_ingress, stop_core = asyncio.Event(), asyncio.Event()
             async with asyncio.TaskGroup() as group:
@@ -258,6 +262,7 @@ class App:
 
     async def _open_knowledge(self, progress: Progress | None) -> None:
         """The snapshot in use; the first time, build one. A process without knowledge hands everything over."""
+        await load_model(self.library, progress)
         info = await open_library(self.library)
         if info is None:
             preview = await self.reloader.preview(progress)

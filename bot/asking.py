@@ -92,9 +92,12 @@ async def opened(config: Config) -> AsyncIterator[Library]:
     they changed. For this process alone: what the bot answers from changes by a build or a reload, both of which check
     golden cases. Only where there is no snapshot yet, this one is put to use."""
     from bot.app import library_of, open_library
+    from bot.reload import load_model
 
     library = library_of(config)
     try:
+        with out.progress() as step:
+            await load_model(library, step)
         info = await open_library(library)
         seen = fingerprint(config.knowledge.paths)
         note = config.bot.data_dir / "knowledge" / "read-from.txt"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import structlog
@@ -33,17 +34,32 @@ async def serve(config: Config, *, port: int | None) -> int:
     forget(data_dir)
     settings = demo_config(config, data_dir, port=port)
     app = playground_app(settings)
-    with out.progress() as step:
-        async with app.running(step):
-            info = app.library.info
-            assert info is not None
-            out.say(f"{info.topics} topics, {info.passages} passages, snapshot {info.id}")
-            out.console.print(
-                f"[bold]http://{settings.web.host}:{app.port}/[/]  ask something as a customer; Ctrl-C stops",
-                soft_wrap=True,
-            )
-            await until_signalled()
+    host = f"[{settings.web.host}]" if ":" in settings.web.host else settings.web.host
+    soon = "in a moment" if app.library.history else "the first time after about a minute"
+
+    def opened() -> None:
+        out.say(
+            f"http://{host}:{app.port}/  open this page in a browser; it answers when ready is said here, {soon}"
+        )
+
+    async with started(app, opened):
+        info = app.library.info
+        assert info is not None
+        out.say(
+            f"ready: {info.topics} topics, {info.passages} passages, snapshot {info.id}; "
+            "ask something as a customer, Ctrl-C stops"
+        )
+        await until_signalled()
     return 0
+
+
+@contextlib.asynccontextmanager
+async def started(app: App, opened: Callable[[], None] = lambda: None) -> AsyncIterator[None]:
+    """The process, up. Its progress is shown until then and no longer: a bar would be drawn over what people type."""
+    async with contextlib.AsyncExitStack() as life:
+        with out.progress() as step:
+            await life.enter_async_context(app.running(step, opened))
+        yield
 
 
 def forget(data_dir: Path) -> None:
@@ -62,9 +78,8 @@ async def talk(config: Config) -> int:
     forget(data_dir)
     settings = demo_config(config, data_dir, port=0)
     app, finished = console_app(settings)
-    with out.progress() as step:
-        async with app.running(step):
-            await finished()
+    async with started(app):
+        await finished()
     return 0
 
 
@@ -80,9 +95,8 @@ async def run_platforms(config: Config) -> int:
         )  # fmt: skip
         return 1
     app = App(config, adapters, routes=http_routes(adapters))
-    with out.progress() as step:
-        async with app.running(step):
-            log.info("started", port=app.port, platforms=[a.name for a in adapters])
-            await until_signalled()
-            log.info("stopping")
+    async with started(app):
+        log.info("started", port=app.port, platforms=[a.name for a in adapters])
+        await until_signalled()
+        log.info("stopping")
     return 0

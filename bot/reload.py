@@ -5,6 +5,7 @@ The snapshot in use answers throughout. Whatever fails here leaves it in use.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,6 +24,10 @@ from knowledge.passage import Complaint
 log = structlog.get_logger("reload")
 
 SHOWN = 20
+LOADING = "load the model (slow the first time)"
+PATIENCE = 1.0  # seconds after which a person wants to know what is being waited for
+
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ class Reloader:
         self._golden, self._replay, self._changed = golden, replay, changed
         self._clock, self._today = clock, today
 
-    async def preview(self, progress: Callable[[str, int, int], None] | None = None) -> Preview:
+    async def preview(self, progress: Progress | None = None) -> Preview:
         """Build aside and compare. Raises `KnowledgeError` with every complaint; nothing is changed either way."""
         before = self._library.info
         today = self._today()
@@ -166,6 +171,19 @@ class Reloader:
         """The topic that this snapshot would answer from; empty: it would not answer."""
         found = await self._library.search_in(snapshot, question, now=today)
         return found.hits[0].topic if found.hits and found.confidence >= found.threshold_answer else ""
+
+
+async def load_model(library: Library, progress: Progress | None, *, patience: float = PATIENCE) -> None:
+    """Have the embedding model ready, and say so where that takes long: the first time on a machine it is exported."""
+    if progress is None:
+        return
+    loading = asyncio.ensure_future(library.embed(["ready?"]))
+    done, _ = await asyncio.wait((loading,), timeout=patience)
+    if not done:
+        progress(LOADING, 0, 0)
+    await loading
+    if not done:
+        progress(LOADING, 1, 1)
 
 
 async def failed_golden(

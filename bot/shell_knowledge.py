@@ -50,12 +50,13 @@ def build(
 async def _build(config: Config, *, dry: bool, force: bool, json: bool) -> int:
     from bot.app import library_of, open_library
     from bot.asking import today
-    from bot.reload import failed_golden
+    from bot.reload import failed_golden, load_model
 
     library, day = library_of(config), today(config)
     try:
-        before = await open_library(library)
         with out.progress() as step:
+            await load_model(library, step)
+            before = await open_library(library)
             built = await library.build(config.knowledge.paths, progress=step, now=day)
         failed = await failed_golden(library, built.info.id, config.knowledge.golden, day)
         refused = bool(failed) and not force

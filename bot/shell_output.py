@@ -13,12 +13,13 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
+BESIDE_BAR = 56  # columns for a stage's name, its time and its numbers
 Step = Callable[[str, int, int], None]
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")  # also in the width of East Asian text
 
@@ -98,18 +99,26 @@ def progress() -> Iterator[Step]:
         yield staged()
         return
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=errors,
-        transient=True,
+        TextColumn("{task.description}"), BarColumn(min(40, max(4, errors.width - BESIDE_BAR))), TimeElapsedColumn(),
+        TextColumn("{task.fields[told]}"), console=errors, transient=True,
     )  # fmt: skip
     tasks: dict[str, Any] = {}
 
     def step(stage: str, done: int, total: int) -> None:
+        if (
+            not tasks
+        ):  # nothing is shown before there is anything to show; this row moves between the stages, too
+            bar.add_task("working", total=None, told="")
+            bar.start()
         if stage not in tasks:
-            tasks[stage] = bar.add_task(stage, total=total or None)
-        bar.update(tasks[stage], completed=done, total=total or None)
+            tasks[stage] = bar.add_task(stage, total=total or None, told="")
+        told = f"{done}/{total}" if total > 1 else ""
+        bar.update(tasks[stage], completed=done, total=total or None, told=told)
 
-    with bar:
+    try:
         yield step
+    finally:
+        bar.stop()
 
 
 def staged() -> Step:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import socket
 import sqlite3
 import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from rich.console import Console
 
+from bot import shell_output
 from bot.__main__ import main
-from bot.demo import forget
-from bot.shell_output import as_csv, facts, plain
+from bot.demo import forget, started
+from bot.reload import LOADING, load_model
+from bot.shell_output import Step, as_csv, facts, plain
+
+SHOW_CURSOR = "\x1b[?25h"
 
 TOPIC = """---
 id: {id}
@@ -104,6 +113,52 @@ def test_a_new_demo_leaves_a_running_one_alone(tmp_path: Path) -> None:
         assert database.exists()
     forget(tmp_path)
     assert not database.exists()
+
+
+class Starting:
+    """An app as far as being started goes: it tells a stage of its start."""
+
+    @asynccontextmanager
+    async def running(self, progress: Step, opened: Callable[[], None]) -> AsyncIterator[Starting]:
+        opened()
+        progress("embed", 3, 7)
+        yield self
+
+
+async def test_progress_moves_while_it_starts_and_is_gone_before_anybody_types(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(shell_output, "errors", Console(file=screen, force_terminal=True, width=60))
+    said: list[str] = []
+
+    async with started(Starting(), lambda: said.append("open")):  # type: ignore[arg-type]
+        shown = screen.getvalue()
+
+    assert said == ["open"]
+    assert "working" in shown
+    assert "3/7" in shown
+    assert SHOW_CURSOR in shown.rpartition("3/7")[2]
+    assert screen.getvalue() == shown  # nothing was drawn any more
+
+
+@pytest.mark.parametrize("slow", [True, False], ids=["the first time", "from then on"])
+async def test_a_model_that_takes_long_is_waited_for_in_so_many_words(slow: bool) -> None:
+    told: list[tuple[str, int, int]] = []
+    ready = asyncio.Event()
+
+    def step(stage: str, done: int, total: int) -> None:
+        told.append((stage, done, total))
+        ready.set()
+
+    class Model:
+        async def embed(self, texts: Sequence[str]) -> None:
+            if slow:
+                await ready.wait()
+
+    await load_model(Model(), step, patience=0.05)  # type: ignore[arg-type]
+
+    assert told == ([(LOADING, 0, 0), (LOADING, 1, 1)] if slow else [])
 
 
 def test_ask_prints_the_contract_as_json(run) -> None:
