@@ -25,6 +25,7 @@ def signature(ticket: Ticket | None) -> tuple[Any, ...]:
         *(ticket.reminded_at, ticket.replied_at, ticket.claimed_at, ticket.paused_at, ticket.paused_seconds),
         *(ticket.first_response_at, ticket.escalated_at, ticket.solved_at, ticket.assignee is None),
         KEEP_OPEN in ticket.tags,
+        ticket.promises_told,
     )
 
 
@@ -97,17 +98,30 @@ _BY_STATE: dict[TicketState, Callable[[Ticket, Policy, Put], None]] = {
 
 
 def _promises(ticket: Ticket, policy: Policy, wake: Put) -> None:
-    """Warnings before a breach, and breaches. Pending has no running resolution clock."""
+    """Warnings before a breach, and breaches: once for each due time, which moves with the priority and with pauses.
+    Pending has no running resolution clock."""
     target, share = policy.targets[ticket.priority], policy.warn_share
     start, priority = ticket.opened_at, ticket.priority
+
+    def promise(name: str, at: float, why: str) -> None:
+        if (name, due_of(name, ticket)) not in ticket.promises_told:
+            wake(name, at, f"{why} ({priority})")
+
     if ticket.first_response_at is None and ticket.first_response_due is not None:
         warn = tickets.after(start, share * target.first_response, priority, policy)
-        wake("first_response_warn", warn, f"the first reply is due soon ({priority})")
-        wake("first_response_breach", ticket.first_response_due, f"the first reply is overdue ({priority})")
+        promise("first_response_warn", warn, "the first reply is due soon")
+        promise("first_response_breach", ticket.first_response_due, "the first reply is overdue")
     if ticket.state != TicketState.PENDING and ticket.resolution_due is not None:
         warn = tickets.after(start, share * target.resolution + ticket.paused_seconds, priority, policy)
-        wake("resolution_warn", warn, f"the resolution is due soon ({priority})")
-        wake("resolution_breach", ticket.resolution_due, f"the resolution is overdue ({priority})")
+        promise("resolution_warn", warn, "the resolution is due soon")
+        promise("resolution_breach", ticket.resolution_due, "the resolution is overdue")
+
+
+def due_of(timer: str, ticket: Ticket) -> float | None:
+    """The due time that a promise's timer is about; None for other timers."""
+    if timer.startswith("first_response"):
+        return ticket.first_response_due
+    return ticket.resolution_due if timer.startswith("resolution") else None
 
 
 def explain(case: Case, now: float, policy: Policy) -> tuple[tuple[str, float, str], ...]:

@@ -134,6 +134,7 @@ class Ticket:
     reminded_at: float | None = None  # the assignee was reminded of a reply that is owed
     replied_at: float | None = None  # the last reply of a person
     escalated_at: float | None = None  # raised to a specialist; acknowledged by the next claim
+    promises_told: tuple[tuple[str, float], ...] = ()  # the desk heard of it: (timer, due time)
 
     @property
     def id(self) -> str:

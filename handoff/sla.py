@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from adapters.port import Place, TimerFired
 from handoff import claim, clock, escalation, listening, relay
@@ -11,6 +12,8 @@ from handoff.facts import Line
 from handoff.model import CloseThread, Decision, Phase
 from handoff.turn import Turn
 
+WARNINGS = frozenset(("first_response_warn", "resolution_warn"))
+PROMISES_KEPT = 20
 EARLY_SECONDS = 1.0  # two clocks may differ by that much
 THEIR_TURN = frozenset((
     "timer.claim_reply", "timer.follow_up", "timer.first_response_warn", "timer.resolution_warn",
@@ -31,9 +34,15 @@ def due(t: Turn, event: TimerFired) -> Decision:
     if row is None or act is None:
         return t.ignore(f"{event.timer} no longer applies")
     if row.at > t.now + EARLY_SECONDS:
-        t.add(row)
+        # The clock was put back. A timer's moment is part of the key by which its event is known: once only.
+        t.add(row if row.at != event.occurred_at else replace(row, at=row.at + EARLY_SECONDS))
         return t.ignore(f"{event.timer} was moved to later")
+    promised = clock.due_of(event.timer, ticket)
+    if event.timer in WARNINGS and promised is not None and promised <= t.now:
+        return t.ignore(f"{event.timer}: it is overdue already, and that is told")
     act(t)
+    if promised is not None:
+        t.edit(promises_told=(*t.ticket.promises_told[1 - PROMISES_KEPT :], (event.timer, promised)))
     return t.done("timer", f"{event.timer}: {row.why}")
 
 

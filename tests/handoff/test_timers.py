@@ -81,6 +81,17 @@ def test_a_jump_of_the_clock_reminds_first_and_does_not_release_at_once() -> Non
     assert "claim_reply" in back.timers
 
 
+def test_a_timer_that_came_before_its_time_is_set_for_a_time_of_its_own() -> None:
+    """The clock was put back: what was recorded for one moment is not recorded for it a second time."""
+    scene = Scene().claimed()
+    at = scene.timers["claim_reply"].at
+    scene.play(
+        TimerFired(keys=("t",), place=THREAD, actor=None, occurred_at=at, timer="claim_reply", arg="T-1042")
+    )
+    assert 0 < scene.timers["claim_reply"].at - at < 5
+    assert "claim_reply" in scene.passes(31 * 60)
+
+
 def test_the_promises_warn_before_they_break() -> None:
     scene = Scene().handed_over()
     assert "first_response_warn" in scene.passes(0.8 * 4 * HOUR + 1)
@@ -234,3 +245,77 @@ def test_wakes_and_cancels_follow_the_state_exactly() -> None:
         wanted = clock.timers(scene.case.ticket, POLICY)
         running = {n: w for n, w in scene.timers.items() if n != "on_call" and not n.startswith("sent/")}
         assert running == wanted
+
+
+# --- a promise that moves with the priority -------------------------------------------------------------------
+
+
+def promises(scene: Scene) -> list[str]:
+    """What the desk was told of promises, in order."""
+    return [key.removeprefix("timer.") for key in lines(scene) if "response" in key or "resolution" in key]
+
+
+def rated(scene: Scene, *levels: str) -> None:
+    """The priority becomes one after the other, and what is due at once comes."""
+    for level in levels:
+        scene.submits(KIM, "priority", level=level, reason="looked again")
+        scene.passes(1)
+
+
+def test_a_promise_that_moved_to_later_is_told_again_for_its_new_time() -> None:
+    """A desk that broke the promise of a P1 must not break that of the P2 which it became without a word."""
+    scene = Scene().handed_over()
+    rated(scene, "P1")
+    scene.passes(HOUR)
+    assert promises(scene) == ["first_response_warn", "first_response_breach"]
+    rated(scene, "P2")
+    scene.passes(3 * HOUR)
+    assert promises(scene)[2:] == ["first_response_warn", "first_response_breach"]
+
+
+def test_going_there_and_back_tells_nothing_twice() -> None:
+    scene = Scene().handed_over()
+    scene.passes(3.5 * HOUR)
+    assert promises(scene) == ["first_response_warn"]
+    rated(scene, "P1", "P2", "P1", "P2")
+    assert promises(scene) == ["first_response_warn", "first_response_breach"], (
+        "that of the P1, which is past"
+    )
+    scene.passes(HOUR)
+    assert promises(scene)[2:] == ["first_response_breach"]
+    rated(scene, "P1", "P2")
+    assert len(promises(scene)) == 3
+
+
+def test_the_resolution_is_told_once_for_each_due_time() -> None:
+    scene = Scene().claimed()
+    scene.notes(KIM, "!reply Which version?")
+    scene.passes(20 * HOUR)
+    scene.asks("3.1")
+    scene.passes(21 * HOUR)
+    assert promises(scene) == ["resolution_warn"]
+    rated(scene, "P3", "P2")
+    scene.notes(KIM, "!reply And the system?")
+    scene.passes(2 * HOUR)
+    scene.asks("Linux")
+    scene.passes(HOUR)
+    assert promises(scene) == ["resolution_warn", "resolution_warn"], "the pause has moved what is due"
+
+
+def test_what_is_overdue_already_is_not_announced_as_due_soon() -> None:
+    """The process was down at both moments, or the new priority's promise is past already."""
+    scene = Scene().handed_over()
+    scene.now += 5 * HOUR
+    scene.passes(1)
+    assert promises(scene) == ["first_response_breach"]
+
+
+def test_a_reply_that_was_taken_back_does_not_repeat_the_warning() -> None:
+    scene = Scene().handed_over()
+    scene.passes(3.5 * HOUR)
+    scene.notes(KIM, "!reply Sorry for the wait")
+    scene.presses(KIM, "undo", f"{scene.number}.1")
+    scene.passes(60)
+    assert promises(scene) == ["first_response_warn"]
+    scene.passes(HOUR)
+    assert promises(scene) == ["first_response_warn", "first_response_breach"]
