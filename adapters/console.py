@@ -16,6 +16,7 @@ from rich.text import Text
 
 from adapters.chat_room import Change, Message, Person, View
 from adapters.console_format import answer_to, clean, message_lines, question_for, why_lines
+from adapters.console_wrap import wrapped
 from adapters.local_chat import ADMINS, AGENTS, CUSTOMERS, LocalChat
 from adapters.port import AdapterError, FormErrors, FormInput, Sink
 
@@ -28,7 +29,8 @@ Write a message, or the number of a button.
   /new                as a customer: begin a new conversation
   /dm                 talk to the bot directly
   /channel NAME       write in another channel
-  /edit TEXT          change your last message      /delete   take it back
+  /edit TEXT          change your last message
+  /delete             take your last message back
   /firstline VERB     a command, for example /firstline status
   /why                why the bot did what it did last
   /quit               leave"""
@@ -129,7 +131,9 @@ class ConsoleAdapter(LocalChat):
 
     async def _next(self, prompt: str) -> str | None:
         if self._live:
-            self._screen.print(Text(clean(prompt), style="bold"), end="")
+            words = clean(prompt)
+            asked = "\n".join(wrapped(words.rstrip(), self._screen.width - 1))
+            self._screen.print(Text(asked + words[len(words.rstrip()) :], style="bold"), end="")
         line = await self._lines.get()
         if line is None:
             self._lines.put_nowait(None)  # the end stays the end, whoever asks next
@@ -382,8 +386,10 @@ class ConsoleAdapter(LocalChat):
         return len(self._numbers)
 
     def _print(self, words: str, style: str = "") -> None:
-        """Print text that is clean already; rich's own markup is never read in it."""
-        self._screen.print(Text(words, style=style))
+        """Print text that is clean already; rich's own markup is never read in it. Lines are as long as they are but
+        on a terminal."""
+        shown = "\n".join(wrapped(words, self._screen.width)) if self._live else words
+        self._screen.print(Text(shown, style=style))
 
 
 def is_new_card(message: Message, staff_channel: str) -> bool:

@@ -110,7 +110,7 @@ async def opened(config: Config) -> AsyncIterator[Library]:
                 note.write_text(seen, "utf-8")
             else:
                 await library.use(built.info.id)
-                out.errors.print("the files have changed; the bot follows with: firstline knowledge build")
+                out.note("the files have changed; the bot follows with: firstline knowledge build")
         yield library
     finally:
         library.close()

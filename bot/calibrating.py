@@ -58,7 +58,7 @@ async def _apply(config: Config, max_wrong: float, transcripts: Path | None) -> 
         )
     told.append("a bot that is running follows with /firstline reload")
     for line in told:
-        out.errors.print(line, soft_wrap=True, markup=False)
+        out.note(line)
 
 
 def enough(lines: Lines) -> bool:

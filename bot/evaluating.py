@@ -60,7 +60,7 @@ async def evaluate_file(
         from bot.evaluation_report import write
 
         write(report, result, file.name)
-        out.errors.print(f"report written to {report}")
+        out.note(f"report written to {report}")
     stated = {row.question: row.decision for row in rows if row.decision}
     return 1 if any(case.question in stated and not case.ok for case in result.cases) else 0
 

@@ -16,6 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from adapters.console_wrap import wrapped
+
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -30,13 +32,31 @@ def plain(text: object) -> str:
 
 
 def fail(message: str, details: Sequence[str]) -> None:
-    errors.print(f"[bold red]✗[/] {escape(plain(message))}")
+    verdict(False, message, errors)
     for line in details:
-        errors.print("  " + escape(plain(line)), soft_wrap=True)
+        note(f"  {line}")
+
+
+def verdict(ok: bool, text: str, screen: Console | None = None) -> None:
+    """A line with its mark before it."""
+    shown = screen or console
+    mark = "[green]✓[/]" if ok else "[bold red]✗[/]"
+    shown.print(f"{mark} {_fitted(shown, f'  {text}')[2:]}", soft_wrap=True)
 
 
 def say(text: str) -> None:
-    console.print(escape(plain(text)), soft_wrap=True)
+    """Words for people: wrapped where they are read, and as long as they are where a program reads them."""
+    console.print(_fitted(console, text), soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """The same beside the result, on standard error."""
+    errors.print(_fitted(errors, text), soft_wrap=True)
+
+
+def _fitted(screen: Console, text: str) -> str:
+    words = plain(text)
+    return escape("\n".join(wrapped(words, screen.width)) if screen.is_terminal else words)
 
 
 def as_json(data: object) -> None:

@@ -63,8 +63,7 @@ def check(config: ConfigFile = None, json: Json = False) -> int:
         out.as_json([{"name": r.name, "ok": r.ok, "detail": r.detail, "fix": r.fix} for r in results])
     else:
         for r in results:
-            out.console.print("[green]✓[/]" if r.ok else "[bold red]✗[/]", end=" ")
-            out.say(f"{r.name}: {r.detail}" + ("" if r.ok or not r.fix else f"\n    {r.fix}"))
+            out.verdict(r.ok, f"{r.name}: {r.detail}" + ("" if r.ok or not r.fix else f"\n    {r.fix}"))
     return 0 if all(r.ok for r in results) else 1
 
 

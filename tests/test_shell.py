@@ -115,6 +115,28 @@ def test_a_new_demo_leaves_a_running_one_alone(tmp_path: Path) -> None:
     assert not database.exists()
 
 
+@pytest.mark.parametrize("terminal", [True, False], ids=["read by a person", "read by a program"])
+def test_words_are_wrapped_where_a_person_reads_them(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "[hours] timezone is no time zone; write one like Europe/Berlin, and then run firstline check"
+    screen = io.StringIO()
+    made = Console(file=screen, force_terminal=terminal, width=40, color_system=None)
+    monkeypatch.setattr(shell_output, "errors", made)
+    monkeypatch.setattr(shell_output, "console", made)
+
+    shell_output.say(words)
+    shell_output.fail(words, [words])
+    shell_output.verdict(True, words)
+
+    lines = screen.getvalue().splitlines()
+    if terminal:
+        assert max(map(len, lines)) <= 40
+        assert (
+            lines.count("  write one like Europe/Berlin, and then") == 3
+        )  # under the words, not under the mark
+    else:
+        assert lines == [words, f"✗ {words}", f"  {words}", f"✓ {words}"]
+
+
 class Starting:
     """An app as far as being started goes: it tells a stage of its start."""
 

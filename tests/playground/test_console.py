@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from adapters.console import ConsoleAdapter
 from adapters.console_format import clean, content_lines, why_lines
+from adapters.console_wrap import CODE, wrapped
 from adapters.port import Block, Content, Form, FormErrors, Inbound, MessageReceived, Place, Post, Span
 from tests.playground.world import SmallDesk, para, settle
 
@@ -202,3 +205,62 @@ def test_every_block_has_a_plain_form() -> None:
 
 def test_a_decision_without_details_is_still_told() -> None:
     assert why_lines({}) == ["ignore: no reason given"]
+
+
+# --- a terminal's width ---------------------------------------------------------------------------------------------
+
+WORDS = st.text(alphabet="abc déß中🎉-•.[]123/ ", min_size=0, max_size=120)
+
+
+@given(WORDS, st.integers(8, 60))
+def test_wrapping_loses_no_word_breaks_none_and_stays_within_the_width(text: str, width: int) -> None:
+    lines = wrapped(text, width)
+
+    assert " ".join(lines).split() == text.split()
+    wide = [line for line in lines if cell_len(line.rstrip()) > width and not line.startswith(CODE)]
+    assert [line for line in wide if len(line.split()) > 2] == []  # one word alone, perhaps behind its mark
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("    Open Settings and then Billing.", ["    Open Settings and then", "    Billing."]),
+        ("    - Press Download at its right", ["    - Press Download at its", "      right"]),
+        ("    12. Press Download beside it", ["    12. Press Download", "        beside it"]),
+        ("    From Refunds (https://example.org/a/long/address)",
+         ["    From Refunds", "    (https://example.org/a/long/address)"]),
+        ("    [1] Helpful  [2] Not helpful  [3] Talk to a person",
+         ["    [1] Helpful", "    [2] Not helpful", "    [3] Talk to a person"]),
+        ("  /dm         talk to the bot directly", ["  /dm         talk to the", "              bot directly"]),
+        ("      curl --data a=1 https://example.org", ["      curl --data a=1 https://example.org"]),
+        ("short", ["short"]),
+        ("one\n\ntwo", ["one", "", "two"]),
+    ],
+)  # fmt: skip
+def test_a_continued_line_begins_where_its_words_began(text: str, shown: list[str]) -> None:
+    assert wrapped(text, 28) == shown
+
+
+class Terminal(io.StringIO):
+    """A screen of which the program knows that a person sits before it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [30, 60])
+async def test_a_terminal_is_not_written_over_its_edge(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    keyboard, screen = Terminal("How do I get my money back?\n/help\n/why\n/quit\n"), Terminal()
+    chat = ConsoleAdapter(stdin=keyboard, stdout=screen, settled=settle)
+    desk = SmallDesk(chat)
+    running = asyncio.create_task(chat.run(desk))
+    await chat.finished()
+    await chat.close(1)
+    await running
+
+    shown = screen.getvalue().replace("ana> ", "ana>\n")  # the keyboard's own echo ends that line
+    lines = re.sub(r"\x1b\[[\d;]*m", "", shown).split("\n")
+    assert [line for line in lines if cell_len(line) > columns and len(line.split()) > 1] == []
+    assert "for your money back" in " ".join(screen.getvalue().split())
