@@ -265,7 +265,7 @@ class Outbox:
                     await adapter.deliver(other, 0, claimed.key)
             ref = await self._parts(claimed, adapter, op, ambiguous=was_ambiguous)
         except Unresolved as error:
-            if claimed.out.do == "delete":  # what was never there is not there
+            if claimed.out.do == "delete" or claimed.out.tidies:  # what was never there is not there
                 await self._storage.sent(claimed, None, self._clock.now())
                 return None
             return await self._park(claimed, "gone", str(error))
@@ -364,7 +364,7 @@ class Outbox:
                 row.out.do == "edit" and isinstance(op, port.Edit) and row.out.target.endswith("/card")
             ):
                 return await self._repost(row, op)
-            case port.Gone() if row.out.do in ("delete", "react", "set_thread"):
+            case port.Gone() if row.out.tidies or row.out.do in ("delete", "react", "set_thread"):
                 await self._storage.sent(row, None, now)  # what should not be there is not there
                 return None
             case port.TooLate():

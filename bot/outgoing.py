@@ -65,6 +65,7 @@ class Outgoing:
     solved: bool | None = None
     archived: bool | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
+    tidies: bool = False  # an edit that matters to nobody where its message is not there
 
     @property
     def needs(self) -> str:
@@ -74,7 +75,9 @@ class Outgoing:
     @property
     def hint_lost(self) -> bool:
         """Whether losing this matters to somebody: hints, marks and home tabs may be lost silently."""
-        return self.do not in ("react", "home", "set_thread") and not (self.do == "private" and self.hint)
+        if self.tidies or self.do in ("react", "home", "set_thread"):
+            return False
+        return not (self.do == "private" and self.hint)
 
 
 _adapter: TypeAdapter[Outgoing] = TypeAdapter(Outgoing)
@@ -107,7 +110,7 @@ def outgoing(
             lane = customer if effect.audience == "customer" else staff
             return Outgoing(
                 "edit", effect.audience, lane, target=effect.anchor, content=word(effect.what),
-                speaking_as=effect.speaking_as,
+                speaking_as=effect.speaking_as, tidies=effect.tidies,
             )  # fmt: skip
         case model.Unsay():
             lane = customer if effect.audience == "customer" else staff

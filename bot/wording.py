@@ -157,6 +157,8 @@ def _ask_field(fact: facts.AskField, language: str, texts: Texts) -> Content:
         blocks.append(note(fact.hint))
     if fact.choices:
         blocks.append(Block("numbers", bullets(list(fact.choices)).items))
+    if fact.over:
+        return Content(tuple(blocks))
     blocks.append(note(texts.get("field.private" if fact.private else "field.optional", language)))
     verbs = ["fill"] if fact.private else []
     verbs += ["skip", *(["back"] if fact.position > 1 else []), "cancel"]

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from adapters.port import FileRef, FormSubmitted
 from handoff import escalation, private
-from handoff.facts import AskField, Line
-from handoff.fields import Answers, chosen, clean, missing, problem
-from handoff.model import Case, Collecting, Decision, Phase
+from handoff.facts import Line
+from handoff.fields import Answers, by_form, chosen, clean, missing, problem, question
+from handoff.model import Asked, Collecting, Decision, Phase
 from handoff.policy import CategoryRule, FieldRule
 from handoff.summary import latest_question
 from handoff.turn import Turn
@@ -57,30 +57,10 @@ def proceed(t: Turn, why: str, wrong: str = "", *, again: bool = False, begins: 
     if rule is None:
         escalation.escalate(t, now.trigger or "collect", now.why, category=now.category)
         return t.done("escalate", f"the form is complete: {now.why}")
-    words = t.policy.words_of(rule, t.language)
-    t.say(
-        AskField(
-            t.case.id,
-            words.label,
-            words.hint,
-            rule.kind,
-            words.choices,
-            now.at + 1,
-            len(now.fields),
-            rule.required,
-            _by_form(rule, t.case),
-            wrong,
-            again,
-            t.opening(),
-            begins,
-        )
-    )
+    asked = Asked(f"{t.case.id}/field/{t.count('field')}", now.at, wrong, again, t.opening(), begins)
+    t.change(collecting=replace(now, asked=asked))
+    t.say(question(rule, t.case, now, asked, t.policy), asked.anchor)
     return t.done("collect", why)
-
-
-def _by_form(rule: FieldRule, case: Case) -> bool:
-    """Private fields come through a form, except in a DM, which is private already."""
-    return rule.private and case.place.kind != "dm"
 
 
 def current(t: Turn) -> FieldRule | None:
@@ -120,6 +100,15 @@ def answered(t: Turn, text: str, files: tuple[FileRef, ...]) -> Decision:
     return proceed(t, f"{rule.id} was not right: {wrong}", wrong)
 
 
+def pressed(t: Turn, verb: str) -> Decision:
+    """Skip, back or cancel by a button: that of the question that is open. Pressed twice, or under an older question
+    whose buttons were just going, it must not skip what was never read; to cancel is meant wherever it stands."""
+    asked = t.case.collecting.asked if t.case.collecting is not None else None
+    if verb != "cancel" and asked is not None and t.known.anchor not in ("", asked.anchor):
+        return t.no("refused.late", f"{verb}: that question is no longer open", verb=verb)
+    return control(t, verb)
+
+
 def control(t: Turn, verb: str) -> Decision:
     """Skip, back or cancel."""
     now = t.case.collecting
@@ -134,7 +123,7 @@ def control(t: Turn, verb: str) -> Decision:
         return proceed(t, "back to the field before")
     rule = current(t)
     step = 1
-    if rule is not None and _by_form(rule, t.case):  # one button stands for all private fields
+    if rule is not None and by_form(rule, t.case):  # one button stands for all private fields
         step = len(now.fields) - now.at
     elif rule is not None and rule.required and now.tries == 0:
         t.change(collecting=replace(now, tries=1))

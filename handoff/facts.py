@@ -15,6 +15,7 @@ Messages that something later must find again carry an anchor:
     T-1042/draft/<n>        a proposed reply
     T-1042/s/<n>            any other line for staff
     c-3f9a/a/<n>            an answer of the bot
+    c-3f9a/field/<n>        a question of a form
     c-3f9a/private          the private thread in which a private matter goes on
 """
 
@@ -122,6 +123,7 @@ class AskField(Fact):
     again: bool = False  # politely back after an interruption
     opening: bool = False
     begins: bool = False  # the form begins with this: say what it is for
+    over: bool = False  # it was answered, or is no longer asked: nothing to press
 
 
 @dataclass(frozen=True, slots=True)

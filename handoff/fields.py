@@ -10,7 +10,8 @@ from datetime import date, datetime
 from email_validator import EmailNotValidError, validate_email
 
 from adapters.port import FileRef
-from handoff.model import Case
+from handoff.facts import AskField
+from handoff.model import Asked, Case, Collecting
 from handoff.policy import CategoryRule, FieldRule, Policy
 from handoff.summary import latest_question
 
@@ -116,6 +117,37 @@ def _numbered(rule: FieldRule, text: str) -> str:
             if any(c.isalpha() for c in token) or named & before:
                 return token
     return ""
+
+
+# --- how it is asked ---------------------------------------------------------------------------------------
+
+
+def question(
+    rule: FieldRule, case: Case, form: Collecting, asked: Asked, policy: Policy, *, over: bool = False
+) -> AskField:
+    """The question as it was put."""
+    words = policy.words_of(rule, case.language)
+    return AskField(
+        case.id,
+        words.label,
+        words.hint,
+        rule.kind,
+        words.choices,
+        asked.at + 1,
+        len(form.fields),
+        rule.required,
+        by_form(rule, case),
+        asked.problem,
+        asked.again,
+        asked.opening,
+        asked.begins,
+        over,
+    )
+
+
+def by_form(rule: FieldRule, case: Case) -> bool:
+    """Private fields come through a form, except in a DM, which is private already."""
+    return rule.private and case.place.kind != "dm"
 
 
 # --- is it right? ------------------------------------------------------------------------------------------

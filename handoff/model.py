@@ -70,6 +70,18 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The question of a form that stands there with its buttons, and how it was put: the field at `at`."""
+
+    anchor: str
+    at: int
+    problem: str = ""
+    again: bool = False
+    opening: bool = False
+    begins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Collecting:
     """Where a form in the thread stands. `values` holds public fields only; private ones come by a form."""
 
@@ -81,6 +93,7 @@ class Collecting:
     interrupted: bool = False
     trigger: str = ""  # what led to the form, and why: for the ticket that follows
     why: str = ""
+    asked: Asked | None = None  # its buttons go when the next question is asked, or the form ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,12 +345,14 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Edit an anchored message to say `what`. Of several waiting edits only the newest is sent."""
+    """Edit an anchored message to say `what`. Of several waiting edits only the newest is sent. `tidies`: it takes away
+    what is of no use any more, so where the message never came or is gone there is nothing to do."""
 
     anchor: str
     what: Fact
     audience: Literal["customer", "staff"] = "staff"
     speaking_as: str = ""
+    tidies: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,7 @@ def _stars(n: int) -> Act:
 
 
 def _control(verb: str) -> Act:
-    return lambda t, _: collect.control(t, verb)
+    return lambda t, _: collect.pressed(t, verb)
 
 
 _PRESSES: Mapping[str, Act] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from adapters.port import Actor, FileRef, Inbound, MessageReceived, MsgRef, Place
-from handoff import clock
+from handoff import clock, fields
 from handoff import ticket as tickets
 from handoff.evolve import evolve
 from handoff.facts import Card, Line
@@ -217,7 +217,9 @@ class Turn:
         return self.done("ignore", why)
 
     def done(self, kind: str, why: str) -> Decision:
-        """The decision, with the card and the timers that follow from the ticket's new state."""
+        """The decision, with what always follows: a form's question that is over loses its buttons; the card and the
+        timers are those of the ticket's new state."""
+        self._put_away()
         old, new = self.before.ticket, self.case.ticket
         if new is not None and new is not old:
             if old is not None and old.number == new.number:
@@ -225,6 +227,17 @@ class Turn:
                 self.add(Update(f"{new.id}/card", self.card_fact()))
             self._set_timers(old, new)
         return Decision(self.case, tuple(self.effects), why, kind, tuple(self.trace))
+
+    def _put_away(self) -> None:
+        """Under the question that was asked before nothing is left to press, once another is asked or the form ends."""
+        form, now = self.before.collecting, self.case.collecting
+        asked = form.asked if form is not None else None
+        if form is None or asked is None or (now is not None and now.asked == asked):
+            return
+        rule = self.policy.fields.get(form.fields[asked.at])
+        if rule is not None:
+            over = fields.question(rule, self.case, form, asked, self.policy, over=True)
+            self.add(Update(asked.anchor, over, "customer", tidies=True))
 
     def card_fact(self) -> Card:
         """The card as it should look now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,37 @@ async def test_dialogue(
         _traces[dialogue.title] = decided(driver)
     elif dialogue.title in _traces:
         assert decided(driver) == _traces[dialogue.title]
+
+
+ANSWERED = """# Two questions and an end
+customer ana in #help: I found a bug, the export button does nothing
+bot -> ana: … What did you do, and what happened? (1 of 2)
+| [Skip] [Cancel]
+customer ana: I press export and nothing happens
+bot -> ana: App and version (2 of 2)
+| [Skip] [Back] [Cancel]
+"""
+
+
+@pytest.mark.parametrize("kind", PLATFORMS, ids=lambda kind: kind.platform)
+@pytest.mark.parametrize("end", ["", "customer ana: cancel\nbot -> ana: All right, I stopped asking.", "agent dana in ana's thread: I am here"])  # fmt: skip
+async def test_only_the_open_question_of_a_form_can_be_pressed(
+    kind: type[StagedDriver], end: str, knowledge: Knowledge, tmp_path: Path
+) -> None:
+    dialogue = parse(ANSWERED + end)
+    driver: Any = kind(dialogue, knowledge, tmp_path, ManualClock(MONDAY))
+    await driver.open()
+    try:
+        runner = Runner(dialogue, driver)
+        await runner.play()
+        seen = driver.seen(*runner.threads["ana"])
+    finally:
+        await driver.close()
+
+    questions = [m for m in seen if " of 2)" in m.text]
+    assert [bool(m.buttons) for m in questions] == [False, not end]
+    assert "I am Firstline, a bot." in questions[0].text, "what was said stays"
+    assert ["to stop" in m.text for m in questions] == [False, not end]
 
 
 async def test_the_dialogue_of_the_readme_is_true(knowledge: Knowledge, tmp_path: Path) -> None:

@@ -7,14 +7,28 @@ from dataclasses import replace
 import pytest
 
 from adapters.port import ActionInvoked, FileRef
+from bot.wording import word
 from handoff import fields
 from handoff.decide import wants_search
 from handoff.facts import Answer, AskField, Card, HandedOver, Transcript
 from handoff.forms import form_errors, form_for
 from handoff.listening import answers_form
-from handoff.model import Phase, Whisper
+from handoff.model import Phase, Update, Whisper
 from handoff.policy import FieldWords, Policy
-from tests.handoff.scene import ANA, BEN, FIELDS, KIM, LOGIN, POLICY, REFUND, THREAD, Scene, found, whispered
+from tests.handoff.scene import (
+    ANA,
+    BEN,
+    FIELDS,
+    KIM,
+    LOGIN,
+    POLICY,
+    REFUND,
+    TEXTS,
+    THREAD,
+    Scene,
+    found,
+    whispered,
+)
 
 CASE = "c-0123456789"
 
@@ -251,6 +265,83 @@ def test_a_short_answer_to_a_form_is_not_read_between_the_lines(text: str, read:
     """Signals ask its words only: "40 people, yearly" resembles a wish for a quote, and means a number of seats."""
     assert answers_form(buying().case, text) == read
     assert not answers_form(Scene().case, text)
+
+
+# --- what is over has nothing to press ------------------------------------------------------------------------
+
+
+def over(scene: Scene) -> list[str]:
+    """The questions that have lost their buttons, by their anchors, in order."""
+    updates = [e for e in scene.log if isinstance(e, Update) and isinstance(e.what, AskField)]
+    assert all(u.tidies and u.audience == "customer" and u.what.over for u in updates)  # type: ignore[attr-defined]
+    return [u.anchor.removeprefix(f"{CASE}/field/") for u in updates]
+
+
+@pytest.mark.parametrize("answer", ["macOS", "skip", "BeOS"])
+def test_a_question_loses_its_buttons_when_the_next_is_asked(answer: str) -> None:
+    """Also where the next is the same again, because the answer was not right."""
+    scene = buying()
+    assert over(scene) == []
+    scene.asks(answer)
+    assert over(scene) == ["1"]
+    scene.asks("back")
+    assert over(scene) == ["1", "2"]
+
+
+@pytest.mark.parametrize("end", ["complete", "cancel", "person", "agent", "form"])
+def test_a_question_loses_its_buttons_when_the_form_ends(end: str) -> None:
+    scene = buying() if end != "form" else Scene()
+    if end == "complete":
+        for _ in range(3):
+            scene.asks("skip")
+    elif end == "form":
+        scene.asks("refund", found(replace(REFUND, level="collect")))
+    count = len(over(scene)) + 1
+    match end:
+        case "complete" | "cancel":
+            scene.asks("skip" if end == "complete" else "cancel")
+        case "person":
+            scene.presses(ANA, "person", CASE)
+        case "agent":
+            scene.steps_in(KIM)
+        case _:
+            scene.submits(ANA, "fill", CASE, order="INV-77777", email="ana@example.org")
+    assert scene.case.collecting is None
+    assert len(over(scene)) == count
+    scene.asks("and now?")
+    assert len(over(scene)) == count, "once"
+
+
+def test_what_is_over_still_says_what_it_said() -> None:
+    """That a bot speaks must not vanish with the buttons, nor may the question: the answer under it would hang in the
+    air."""
+    scene = buying()
+    question = asked(scene)
+    scene.asks("macOS")
+    (update,) = [e for e in scene.log if isinstance(e, Update)]
+    assert update.what == replace(question, over=True)
+    before, after = (word(fact, "en", TEXTS) for fact in (question, update.what))
+    assert question.opening
+    assert after.buttons == ()
+    assert after.body == before.body[:-1], "all but how to skip it"
+
+
+def test_a_refused_press_puts_nothing_away() -> None:
+    scene = buying()
+    scene.presses(BEN, "cancel", CASE)
+    assert over(scene) == []
+
+
+def test_a_button_of_an_older_question_skips_nothing() -> None:
+    """Pressed twice by a nervous finger: the second press is for a question that nobody has read."""
+    scene = buying()
+    scene.presses(ANA, "skip", CASE, anchor=f"{CASE}/field/1")
+    assert whispered(scene.presses(ANA, "skip", CASE, anchor=f"{CASE}/field/1")) == "refused.late"
+    assert asked(scene).position == 2
+    scene.presses(ANA, "skip", CASE, anchor=f"{CASE}/field/2")
+    assert asked(scene).position == 3
+    scene.presses(ANA, "cancel", CASE, anchor=f"{CASE}/field/1")
+    assert scene.case.collecting is None
 
 
 # --- in the customer's language -------------------------------------------------------------------------------

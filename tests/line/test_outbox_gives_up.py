@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,23 @@ async def test_deleting_what_is_gone_already_is_done(tmp_path: Path) -> None:
         await line.promise(Outgoing("delete", "customer", "one", target="R-1"))
         await line.passes(1)
         assert line.states() == ["sent"]
+        assert failed_events(line) == []
+
+
+@virtual
+async def test_tidying_a_message_that_never_was_or_is_gone_is_done(tmp_path: Path) -> None:
+    """A form's question that a takeover held back, or that a moderator deleted: the desk need not hear of it."""
+    line = Line(tmp_path)
+    tidy = replace(edit("c-1/field/1", "no buttons", "one"), audience="customer", tidies=True)
+    async with line.up():
+        await line.promise(tidy, post("next"))
+        await line.passes(1)
+        assert line.states() == ["sent", "sent"]
+        line.home.will(Gone("deleted"))
+        await line.promise(links=[Link("c-1/field/1", MsgRef(place(), "7"))])
+        await line.promise(tidy)
+        await line.passes(1)
+        assert line.states() == ["sent", "sent", "sent"]
         assert failed_events(line) == []
 
 
