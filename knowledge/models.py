@@ -113,8 +113,7 @@ def _export(model: str, place: Path) -> None:
 def _reference(model: str, threads: int) -> Engine:
     try:
         return ReferenceEngine(model, threads=threads)
-    except (
-        Exception
-    ) as error:  # whatever a broken folder makes the libraries raise; they have no error in common
+    except Exception as error:
+        # whatever a broken folder makes the libraries raise: they have no error in common
         said = " ".join(str(error).split())[:REASON_AT_MOST] or type(error).__name__
         raise KnowledgeError(f"the embedding model {model} cannot be loaded: {said}") from error
