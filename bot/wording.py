@@ -6,7 +6,7 @@ span, so no markup of theirs survives; only approved text is read as Markdown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from adapters.port import Block, Button, Content, Doc, Span
@@ -92,6 +92,7 @@ def _answer(fact: facts.Answer, language: str, texts: Texts) -> Content:
     if fact.handed is not None:
         handed = _handed_over(fact.handed, language, texts)
         blocks.extend(handed.body)
+    blocks.extend(_aside(fact.aside, language, texts))
     if fact.offer and not fact.passed_on:
         blocks.append(para(texts.get("answer.offer", language)))
     footer = " | ".join(_source(source, language, texts) for source in fact.sources)
@@ -110,6 +111,14 @@ def _answer(fact: facts.Answer, language: str, texts: Texts) -> Content:
     return Content(tuple(blocks), buttons, footer=footer)
 
 
+def _aside(questions: Sequence[str], language: str, texts: Texts) -> list[Block]:
+    """The parts of a message that are not about our product, each by name: nothing is dropped without a word."""
+    return [
+        para(texts.get("answer.aside", language, question=short(question, DETAIL_CHARACTERS)))
+        for question in questions
+    ]
+
+
 def _source(source: facts.Source, language: str, texts: Texts) -> str:
     """Where it comes from, when it was reviewed, which version."""
     parts = [texts.get("answer.source", language, title=source.title)]
@@ -122,7 +131,8 @@ def _source(source: facts.Source, language: str, texts: Texts) -> str:
 
 def _ask(fact: facts.Ask, language: str, texts: Texts) -> Content:
     key = "ask.about" if fact.about and fact.reason == "close" else f"ask.{fact.reason}"
-    body = (*_opening(fact, language, texts), para(texts.get(key, language, question=fact.about)))
+    aside = _aside(fact.aside, language, texts)
+    body = (*_opening(fact, language, texts), *aside, para(texts.get(key, language, question=fact.about)))
     shown = fact.options if fact.reason == "close" else ()
     if fact.reason == "language":
         body = (*body, bullets(list(fact.options)))

@@ -6,12 +6,14 @@ Approved text is never changed on its way, and every answer leaves its receipt.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from adapters.port import ActionInvoked
 from handoff import collect, escalation, listening
 from handoff.facts import Answer, Ask, Offer, Source
 from handoff.model import Decision, Found, Hit, Phase, Tried
 from handoff.policy import stricter_level
+from handoff.politeness import small_talk
 from handoff.summary import shorten
 from handoff.turn import Turn
 
@@ -19,6 +21,7 @@ OPTIONS_MAX = 3
 ABOUT_CHARACTERS = 150
 LATE_SECONDS = 60.0  # so long a wait deserves a word
 UNRELATED_SHARE = 0.25  # of the clarifying threshold: below it, this is not about our product at all
+ASIDE_SHARE = 0.125  # the same for a part of a message: only what is plainly so makes no ticket
 
 
 def from_knowledge(t: Turn, mode: str) -> Decision:
@@ -57,18 +60,31 @@ def _answer(t: Turn, known: list[Found], others: list[Found]) -> Decision:
     hits = [f.hits[0] for f in known]
     told = {x.topic for x in t.case.tried if x.delivered and x.outcome != "helpful"}
     third = t.case.bot_turns + 1 >= t.policy.max_bot_turns
-    passed_on = (*(f.question for f in others), *t.case.others)
+    unknown = [f for f in others if not small_talk(f.question)]
+    aside, left = _set_aside(t, unknown)
+    passed_on = (*(f.question for f in left), *t.case.others)
     if not passed_on and all(h.topic in told for h in hits):
         return _again(t, known[0], third=third)
     if _other_language(t, known[0]) and not t.case.clarified:
-        return _ask(t, known[0], (known[0].hits[0],), "language")
-    for f in others:
+        return _ask(t, known[0], (known[0].hits[0],), "language", passed_on, aside)
+    for f in unknown:
         if f.confidence < f.threshold_answer:
             _gap(t, f)
-    say_answer(t, known, hits, offer=third, passed_on=passed_on, draft=_drafted(t, others))
+    if any(small_talk(f.question) == "about" for f in others):
+        t.change(disclosed=False)  # whoever asks who this is hears it, however often it was said
+    say_answer(t, known, hits, offer=third, passed_on=passed_on, aside=aside, draft=_drafted(t, left))
     if not passed_on:
         return t.done("answer", f"{hits[0].title}, confidence {known[0].confidence:.2f}")
     return t.done("answer", f"{hits[0].title} answered; passed on: {len(passed_on)}")
+
+
+def _set_aside(t: Turn, others: list[Found]) -> tuple[tuple[str, ...], list[Found]]:
+    """The parts of a message that are plainly not about our product, and those that somebody has to look at. The former
+    are named to the customer and make no work for people."""
+    aside = [f for f in others if f.hits and f.confidence < f.threshold_clarify * ASIDE_SHARE]
+    for f in aside:
+        t.rule("set aside", f"{f.question[:80]!r}: not about what the knowledge covers")
+    return tuple(f.question for f in aside), [f for f in others if f not in aside]
 
 
 def _drafted(t: Turn, others: list[Found]) -> str:
@@ -107,6 +123,7 @@ def say_answer(
     *,
     offer: bool,
     passed_on: tuple[str, ...] = (),
+    aside: tuple[str, ...] = (),
     draft: str = "",
 ) -> None:
     """The answer, its receipt, that it was tried; and in the same message what becomes of the other questions."""
@@ -129,7 +146,9 @@ def say_answer(
     )
     handed = escalation.pass_on(t, passed_on, draft) if passed_on else None
     t.say(
-        Answer(arg, text, sources, found.confidence, opening, passed_on, offer, late, handed=handed),
+        Answer(
+            arg, text, sources, found.confidence, opening, passed_on, offer, late, handed=handed, aside=aside
+        ),
         f"{t.case.id}/a/{n}",
     )
     _receipt(t, receipt, known, hits, text)
@@ -188,7 +207,9 @@ def _unsure(t: Turn, every: tuple[Found, ...], mode: str) -> Decision:
     if found is not None and near and not t.case.clarified:
         options = _options(found)
         if options:
-            return _ask(t, found, options, "close", tuple(f.question for f in every if f is not found))
+            others = [f for f in every if f is not found and not small_talk(f.question)]
+            aside, others = _set_aside(t, others)
+            return _ask(t, found, options, "close", tuple(f.question for f in others), aside)
     if _unrelated(found) and "declined" not in t.case.counters:
         t.count("declined")
         t.say(Offer(t.case.id, (), t.opening(), "unrelated"))
@@ -215,12 +236,17 @@ def _options(found: Found) -> tuple[Hit, ...]:
 
 
 def _ask(
-    t: Turn, found: Found, options: tuple[Hit, ...], reason: str, others: tuple[str, ...] = ()
+    t: Turn,
+    found: Found,
+    options: tuple[Hit, ...],
+    reason: Literal["close", "language"],
+    others: tuple[str, ...] = (),
+    aside: tuple[str, ...] = (),
 ) -> Decision:
     """The one clarifying question; `others` of the same message wait until it is settled."""
     titles = tuple(h.title for h in options)
     about = shorten(found.question, ABOUT_CHARACTERS) if others else ""
-    t.say(Ask(t.case.id, titles, t.opening(), "language" if reason == "language" else "close", about))
+    t.say(Ask(t.case.id, titles, t.opening(), reason, about, aside))
     t.change(
         phase=Phase.CLARIFYING,
         clarified=True,

@@ -66,6 +66,7 @@ class Answer(Fact):
     """Approved text with its sources. `arg` names the answer in its buttons.
 
     `passed_on`: questions of the same message that go to a person, `handed`: what the customer is told of that.
+    `aside`: those that are not about our product, which nobody has to look at.
     `offer`: the third turn, say plainly that a person can take over. `late`: seconds that the customer waited because
     we were away.
     """
@@ -80,13 +81,14 @@ class Answer(Fact):
     late: float = 0.0
     buttons: bool = True
     handed: HandedOver | None = None
+    aside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ask(Fact):
     """The one clarifying question; `options` are topic titles. `reason` "language": known in another one only.
 
-    `about`: which of several questions in one message it is about.
+    `about`: which of several questions in one message it is about; `aside`: as in an answer.
     """
 
     arg: str
@@ -94,6 +96,7 @@ class Ask(Fact):
     opening: bool = False
     reason: Literal["close", "language"] = "close"
     about: str = ""
+    aside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from adapters.port import MessageAction, MsgRef, ReactionChanged
 from handoff.decide import concerns, wants_search, wants_signals
 from handoff.facts import Answer, Ask, AskField, HandedOver, Incident, Line, Offer, Shadow
 from handoff.facts import Draft as DraftFact
-from handoff.model import CloseThread, Earlier, Mark, Open, Phase, Say
+from handoff.model import CloseThread, Earlier, Keep, Mark, Open, Phase, Say
 from handoff.policy import CategoryRule, ChannelRule
 from tests.handoff.scene import (
     ANA,
@@ -166,6 +166,73 @@ def test_two_questions_the_known_one_is_answered_the_other_passed_on() -> None:
     assert "dog" in scene.case.ticket.wants
     assert [x.outcome for x in scene.case.tried] == [""]  # what was answered has not failed
     assert scene.case.phase == Phase.DESK
+
+
+def test_a_part_that_is_not_about_our_product_is_named_and_makes_no_ticket() -> None:
+    """Whoever thinks that it is one can still ask for a person; the review sees it as a gap."""
+    scene = Scene()
+    off_topic = found(LOGIN, sure=0.01, question="Who won the world cup?")
+    scene.asks("refund? Who won the world cup?", found(REFUND, question="refund?"), off_topic)
+    (answer,) = scene.told
+    assert isinstance(answer, Answer)
+    assert (answer.aside, answer.passed_on, answer.handed) == (("Who won the world cup?",), (), None)
+    assert scene.case.ticket is None
+    assert scene.case.phase == Phase.BOT
+    assert [e.data["question"] for e in scene.log if isinstance(e, Keep) and e.kind == "gap"] == [
+        "Who won the world cup?"
+    ]
+
+    scene.presses(ANA, "person", "c-0123456789")
+    assert scene.case.ticket is not None
+
+
+def test_of_three_questions_each_gets_what_it_needs() -> None:
+    scene = Scene()
+    off_topic = found(LOGIN, sure=0.01, question="Who won the world cup?")
+    uncovered = found(LOGIN, sure=0.2, question="Can I bring my dog?")
+    scene.asks("…", found(REFUND, question="refund?"), off_topic, uncovered)
+    (answer,) = scene.told
+    assert isinstance(answer, Answer)
+    assert (answer.aside, answer.passed_on) == (("Who won the world cup?",), ("Can I bring my dog?",))
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.wants == "Can I bring my dog?"
+
+
+@pytest.mark.parametrize("pleasantry", ["How are you doing?", "Are you a bot?"])
+def test_a_part_that_is_small_talk_is_no_question_for_anybody(pleasantry: str) -> None:
+    """However near it seems to a topic. Who asks whether this is a bot is told so again."""
+    scene = Scene()
+    scene.asks("refund?", found(REFUND, question="refund?"))
+    scene.asks(f"the invoice? {pleasantry}", found(replace(INVOICE, confidence=0.95), question="the invoice?"),
+               found(LOGIN, sure=0.3, question=pleasantry))  # fmt: skip
+    answer = scene.told[-1]
+    assert isinstance(answer, Answer)
+    assert INVOICE.text in answer.text
+    assert (answer.aside, answer.passed_on, scene.case.ticket) == ((), (), None)
+    assert answer.opening == ("bot" in pleasantry)
+
+
+def test_what_is_not_about_our_product_does_not_wait_for_the_question_that_is_asked_back() -> None:
+    scene = Scene()
+    near = found(INVOICE, LOGIN, sure=0.5, question="the bill?")
+    scene.asks("the bill? Who won?", near, found(LOGIN, sure=0.01, question="Who won?"),
+               found(LOGIN, sure=0.01, question="How are you?"))  # fmt: skip
+    (ask,) = scene.told
+    assert isinstance(ask, Ask)
+    assert (ask.about, ask.aside, scene.case.others) == ("", ("Who won?",), ())
+    scene.presses(ANA, "pick", "c-0123456789.0", found=(near,))
+    assert scene.case.ticket is None
+
+
+def test_a_question_beside_an_answer_in_another_language_is_not_forgotten() -> None:
+    scene = Scene()
+    german = found(replace(REFUND, language="de"), question="refund?", language="en")
+    scene.asks("refund? my dog?", german, found(LOGIN, sure=0.2, question="my dog?"))
+    assert isinstance(scene.told[-1], Ask)
+    scene.presses(ANA, "pick", "c-0123456789.0", found=(german,))
+    answer = scene.told[-1]
+    assert isinstance(answer, Answer)
+    assert answer.passed_on == ("my dog?",)
 
 
 @pytest.mark.parametrize("level", ["draft", "collect", "escalate"])
