@@ -10,7 +10,7 @@ import json
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from adapters.port import Actor
@@ -181,8 +181,50 @@ class Reports:
             "csat": round(sum(1 for r in rated if r >= CONTENT) / len(rated), 3) if rated else None,
             "by_category": dict(Counter(t["category"] for t in tickets).most_common()),
             "by_trigger": dict(Counter(t["trigger"] for t in tickets if t["trigger"]).most_common()),
+            "by_leaf": _counted(f"{t['category']} › {t['leaf']}" for t in tickets if t["leaf"]),
+            "by_priority": dict(sorted(Counter(t["priority"] for t in tickets).items())),
             "reopened": sum(1 for t in tickets if t["reopened"]),
             "decisions": decisions,
+            **await self._drafts(since, now), **await self._captured(since, now),
+        }  # fmt: skip
+
+    async def _drafts(self, since: float, now: float) -> dict[str, Any]:
+        """What became of the drafts that agents were offered: those that go out unchanged tell when a category is
+        ready to be answered without a person."""
+        rows = await self._storage.query(
+            """SELECT kind, key, data FROM records
+               WHERE kind IN ('draft', 'draft_outcome') AND at >= ? AND at < ?""",
+            (since, now),
+        )
+        settled = [json.loads(row["data"]) for row in rows if row["kind"] == "draft_outcome"]
+        became = Counter(str(one.get("outcome", "")) for one in settled)
+        return {
+            "drafts": {
+                "offered": len({row["key"] for row in rows}), "sent_unchanged": became["sent"],
+                "edited": became["edited"], "discarded": became["discarded"],
+                "unchanged_share": round(became["sent"] / len(settled), 3) if settled else None,
+            },
+            "drafts_settled_by_category": _counted(one.get("category") for one in settled),
+            "drafts_unchanged_by_category": _counted(one.get("category") for one in settled if one.get("unchanged")),
+        }  # fmt: skip
+
+    async def _captured(self, since: float, now: float) -> dict[str, Any]:
+        """The capture records of what began in these days, as they stand now: who was helped by whom, with what, and
+        whether the customer can be reached elsewhere."""
+        rows = await self._storage.query(
+            """SELECT data FROM records WHERE kind = 'capture' AND coalesce(json_extract(data, '$.began'), at) >= ?
+               AND coalesce(json_extract(data, '$.began'), at) < ?""",
+            (since, now),
+        )
+        kept = [json.loads(row["data"]) for row in rows]
+        handed = [one for one in kept if one.get("escalated")]
+        return {
+            "captured": {
+                "total": len(kept), "solved_by_bot": len(kept) - len(handed), "handed_over": len(handed),
+                "resolved": sum(bool(one.get("resolved")) for one in handed),
+                "reachable": sum(bool(one.get("contact")) for one in handed),
+            },
+            "by_platform": _counted(one.get("platform") for one in kept),
         }  # fmt: skip
 
     # --- privacy -------------------------------------------------------------------------------------------
@@ -241,6 +283,11 @@ class Reports:
     async def _one(self, statement: str, *values: Any) -> int:
         rows = await self._storage.query(statement, values)
         return int(next(iter(rows[0].values())) or 0)
+
+
+def _counted(values: Iterable[object]) -> dict[str, int]:
+    """How often each occurs, the most frequent first."""
+    return dict(Counter(str(value) for value in values if value).most_common())
 
 
 def _spread(values: Sequence[float]) -> dict[str, float] | None:

@@ -194,7 +194,8 @@ def report(
     if json:
         out.as_json(data)
     else:
-        out.facts(data, f"The last {days} days")
+        moments = {name: out.moment(data[name]) for name in ("from", "to")}
+        out.facts({**data, **moments}, f"The last {days} days")
     return 0
 
 

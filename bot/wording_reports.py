@@ -230,6 +230,7 @@ def _week(result: Result, say: Speaker) -> Iterator[Block]:
         say("told.week.first", span=_spread(result.get("first_response_seconds"), say)),
         say("told.week.resolution", span=_spread(result.get("resolution_seconds"), say)),
         say("told.week.csat", share=_share(result.get("csat"), say)),
+        *_kept(result, say),
     ]
     yield bullets(rows)
     yield from say.listed(
@@ -237,6 +238,26 @@ def _week(result: Result, say: Speaker) -> Iterator[Block]:
     )
     reasons = [f"{say.named('trigger.', k)}: {n}" for k, n in result.get("by_trigger", {}).items()]
     yield from say.listed(say("told.week.by_trigger"), reasons)
+    for name, least in (("by_leaf", 1), ("by_priority", 1), ("by_platform", 2)):
+        rows = [f"{k}: {n}" for k, n in result.get(name, {}).items()]
+        yield from say.listed(say(f"told.week.{name}"), rows if len(rows) >= least else [])
+    unchanged = result.get("drafts_unchanged_by_category", {})
+    drafts = [
+        say("told.week.draft_row", category=k, unchanged=unchanged.get(k, 0), n=n)
+        for k, n in result.get("drafts_settled_by_category", {}).items()
+    ]
+    yield from say.listed(say("told.week.by_draft"), drafts)
+
+
+def _kept(result: Result, say: Speaker) -> Iterator[str]:
+    """Drafts and capture records; nothing of what there was none of."""
+    drafts, captured = result.get("drafts", {}), result.get("captured", {})
+    if captured.get("handed_over"):
+        counts = {key: captured.get(key, 0) for key in ("handed_over", "resolved", "reachable")}
+        yield say("told.week.captured", **counts)
+    if drafts.get("offered"):
+        counts = {key: drafts.get(key, 0) for key in ("offered", "sent_unchanged", "edited", "discarded")}
+        yield say("told.week.drafts", share=_share(drafts.get("unchanged_share"), say), **counts)
 
 
 def _share(value: object, say: Speaker) -> str:

@@ -169,6 +169,7 @@ def prioritise(t: Turn, level: Priority, reason: str) -> None:
     """Set the priority and what follows from it."""
     t.edit(priority=level, priority_reason=reason)
     t.change(ticket=tickets.with_dues(t.ticket, t.policy))
+    escalation.capture(t)
     if tickets.calls_on_call(t.ticket):
         escalation.call(t)
 

@@ -11,7 +11,7 @@ from adapters.port import Actor, MessageReceived
 from handoff import fields, priority, private, reasons, triggers
 from handoff import ticket as tickets
 from handoff.facts import Draft as DraftFact
-from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Transcript
+from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Source, Transcript
 from handoff.model import Case, CloseThread, Link, Open, Phase, Said, Say, Ticket, TicketState, Tried, Update
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule, Policy
 from handoff.politeness import gist
@@ -255,8 +255,15 @@ def _show_staff(t: Turn) -> None:
     if tickets.calls_on_call(ticket):
         call(t)
     if ticket.draft:
-        n = t.count("draft")
-        t.staff(DraftFact(f"{ticket.id}.{n}", ticket.draft, (), ticket.confidence), f"{ticket.id}/draft/{n}")
+        offer_draft(t, ticket.draft, ticket.confidence)
+
+
+def offer_draft(t: Turn, text: str, confidence: float, sources: tuple[Source, ...] = ()) -> None:
+    """Put a proposed reply under the card; what becomes of it is kept under the same name."""
+    ticket, n = t.ticket, t.count("draft")
+    name = f"{ticket.id}.{n}"
+    t.staff(DraftFact(name, text, sources, confidence), f"{ticket.id}/draft/{n}")
+    t.keep("draft", name, category=ticket.category, confidence=round(confidence, 4), at=t.now)
 
 
 def _so_far(t: Turn) -> None:
@@ -354,6 +361,7 @@ def capture(t: Turn) -> None:
         resolved=not ticket.is_open,
         escalated=True,
         platform=case.place.platform,
+        began=ticket.opened_at,
     )
 
 

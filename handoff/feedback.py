@@ -94,4 +94,5 @@ def _capture(t: Turn) -> None:
         resolved=True,
         escalated=False,
         platform=case.place.platform,
+        began=case.started_at,
     )

@@ -73,12 +73,11 @@ def _draft(t: Turn, _: str) -> Decision:
     text = t.known.draft or (found.composed or found.hits[0].text if found is not None else "")
     if not text:
         return t.no("refused.no_draft", "nothing to draft from", verb="draft")
-    n = t.count("draft")
     t.edit(draft=text)
     top = found.hits[0] if found is not None else None
     sources = (Source(top.topic, top.title, top.path, top.version, top.reviewed),) if top is not None else ()
     confidence = found.confidence if found is not None else 0.0
-    t.staff(Draft(f"{t.ticket.id}.{n}", text, sources, confidence), f"{t.ticket.id}/draft/{n}")
+    escalation.offer_draft(t, text, confidence, sources)
     return t.done("draft", f"a draft for {t.ticket.id}")
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.reports import Reports
 from tests.security.scene import Desk
 from tests.stage import Knowledge
+from tests.transcript import Seen
 
 ASK = "How do I reset my password?"
 TEXT = "The link works once and for 60 minutes."
@@ -147,3 +149,56 @@ async def test_a_team_reads_the_reports_on_its_own_tickets(knowledge: Knowledge,
 
         assert "trigger human" in desk.driver.whispers("lee")[-1].text
         assert "trigger human" not in desk.driver.whispers("kim")[-1].text
+
+
+async def test_the_report_says_what_became_of_drafts_and_requests(
+    knowledge: Knowledge, tmp_path: Path
+) -> None:
+    """How often drafts go out unchanged tells when a category is ready to be answered without a person."""
+    async with Desk(knowledge, tmp_path, bot={"launch_mode": "draft"}) as desk:
+        for who in ("ana", "ben", "chloe"):
+            await desk.says(who, ASK)
+        await desk.driver.press("dana", button(desk, "Send", "T-1"), "Send")
+        await desk.driver.press("dana", button(desk, "Edit", "T-2"), "Edit")
+        await desk.passes()
+        (form,) = desk.driver.forms("dana")
+        await desk.driver.submit("dana", form.id, {"text": "Use the link, please."})
+        await desk.passes()
+
+        await desk.runs("dana", "/firstline report")
+        told = desk.driver.whispers("dana")[-1].text
+        now = desk.clock.now()
+        week = await Reports(desk.app.storage).week(now - 7 * 86400, now + 1)
+
+    assert "Drafts offered: 3; sent unchanged: 1 (50% of those decided on), edited: 1, discarded: 0" in told
+    assert "Drafts sent unchanged, by category\n- account: 1 of 2" in told
+    assert week["drafts"] == {
+        "offered": 3, "sent_unchanged": 1, "edited": 1, "discarded": 0, "unchanged_share": 0.5
+    }  # fmt: skip
+    assert week["captured"]["handed_over"] == 3
+    assert week["by_platform"] == {"playground": 3}
+
+
+async def test_a_request_counts_for_the_days_in_which_it_began(knowledge: Knowledge, tmp_path: Path) -> None:
+    """Its record is written anew when it is resolved: that does not move it into another week."""
+    async with Desk(knowledge, tmp_path) as desk:
+        await desk.says("ana", "my invoice is wrong, write to ana@example.org, I want a human")
+        began = desk.clock.now()
+        await desk.passes(10 * 86400)
+        await desk.runs("dana", "/firstline resolve T-1 Corrected")
+        reports, now = Reports(desk.app.storage), desk.clock.now()
+        then = await reports.week(began - 86400, began + 86400)
+        later = await reports.week(now - 86400, now + 1)
+
+    assert (then["captured"]["handed_over"], then["captured"]["resolved"]) == (1, 1)
+    assert then["captured"]["reachable"] == 1
+    assert (then["by_leaf"], then["by_priority"]) == ({"billing › invoice": 1}, {"P1": 1})
+    assert later["captured"]["total"] == 0
+
+
+def button(desk: Desk, label: str, ticket: str) -> Seen:
+    """The message of this ticket with that button."""
+    return next(
+        m for m in desk.driver.seen("desk")
+        if label in m.buttons and any(arg.startswith(f"{ticket}.") for _, arg in m.handles)
+    )  # fmt: skip

@@ -33,6 +33,12 @@ WEEK = {
     "resolution_seconds": None, "csat": None, "by_category": {"billing": 1}, "by_trigger": {"human": 2}, "reopened": 0,
     "decisions": {"answer": 1},
 }  # fmt: skip
+KEPT = {
+    "drafts": {"offered": 8, "sent_unchanged": 5, "edited": 1, "discarded": 1, "unchanged_share": 0.714},
+    "drafts_settled_by_category": {"billing": 7}, "drafts_unchanged_by_category": {"billing": 5},
+    "captured": {"total": 5, "solved_by_bot": 3, "handed_over": 2, "resolved": 1, "reachable": 1},
+    "by_leaf": {"billing › refund": 2}, "by_priority": {"P1": 2}, "by_platform": {"slack": 3, "discord": 2},
+}  # fmt: skip
 STATUS = {
     "ready": True, "adapters": {"slack": ["connected", ""], "discord": ["down", "no intent"]},
     "knowledge": {"snapshot": "b2", "topics": 92, "passages": 99, "built_at": "2026-11-26T22:43:25+00:00", "threshold_answer": 0.886},
@@ -88,6 +94,11 @@ CASES: dict[str, tuple[str, Mapping[str, Any], str]] = {
     "report": ("report", WEEK, "2026-11-23 00:53 UTC to 2026-11-30 00:53 UTC"),
     "report, spread": ("report", WEEK, "First reply of a person: 10 minutes in the middle, 95 of 100 within 60 minutes"),
     "report, reasons": ("report", WEEK, "asks for a person: 2"),
+    "report, drafts": ("report", {**WEEK, **KEPT}, "Drafts offered: 8; sent unchanged: 5 (71% of those decided on), edited: 1, discarded: 1"),
+    "report, drafts by category": ("report", {**WEEK, **KEPT}, "billing: 5 of 7"),
+    "report, captured": ("report", {**WEEK, **KEPT}, "Tickets resolved by now: 1 of 2; with an e-mail address or phone number of the customer: 1"),
+    "report, subjects": ("report", {**WEEK, **KEPT}, "billing › refund: 2"),
+    "report, platforms": ("report", {**WEEK, **KEPT}, "slack: 3"),
     "report, nothing": ("report", WEEK, "Solved by a person: nothing to measure yet"),
     "why": ("why", {"decisions": [{"at": AT, "event": "message", "decision": "escalate", "why": HOSTILE}]}, "2026-11-30 00:53 UTC · handed over to a person"),
     "why, ahead": ("why", {"decisions": [], "ahead": [{"timer": "pending_close", "at": AT}, {"timer": "sent/2", "at": AT}]}, "2026-11-30 00:53 UTC: it closes, because the customer has not answered"),
@@ -173,3 +184,8 @@ def test_a_channel_is_named_by_the_platform_that_knows_it_and_calls_nobody() -> 
     assert "".join(block_lines(shown("help").body[0])) == "#help"
     assert "".join(block_lines(shown("").body[0])) == "a direct message"
     assert _where("<!channel> help", "en", TEXTS).mention is None
+
+
+def test_a_report_says_nothing_of_what_there_was_none_of() -> None:
+    assert "raft" not in told("report")
+    assert "platform" not in told("report")

@@ -10,6 +10,7 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from bot.__main__ import main
 from bot.demo import forget, started
 from bot.reload import LOADING, load_model
 from bot.shell_output import Step, as_csv, facts, plain
+from bot.writer import Writer
 
 SHOW_CURSOR = "\x1b[?25h"
 
@@ -370,6 +372,29 @@ def test_commands_without_a_database_say_so(run) -> None:
 
         assert code == 1, words
         assert "no database yet" in " ".join(err.split())
+
+
+async def _empty(database: Path) -> None:
+    writer = Writer(database)
+    await writer.open()
+    await writer.close()
+
+
+def test_a_report_is_for_people_and_for_programs(run, folder: Path) -> None:
+    database = folder / "data" / "firstline.db"
+    database.parent.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_empty(database))
+    try:
+        code, shown, _ = run("report", "--days", "3")
+        _, given, _ = run("report", "--days", "3", "--json")
+    finally:
+        database.unlink()
+
+    data = json.loads(given)
+    assert code == 0
+    assert f"{datetime.fromtimestamp(data['from'], UTC):%Y-%m-%d}" in shown
+    assert data["drafts"]["offered"] == data["captured"]["total"] == 0
+    assert "sent unchanged: 0" in shown
 
 
 def test_eval_gives_the_contract_and_fails_on_a_failed_case(run, folder: Path) -> None:

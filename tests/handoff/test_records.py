@@ -22,6 +22,7 @@ from tests.handoff.scene import (
     POLICY,
     REFUND,
     TEXTS,
+    START,
     THREAD,
     Scene,
     found,
@@ -52,8 +53,11 @@ def test_the_record_says_who_asked_what_how_to_reach_them_and_how_it_went() -> N
         "resolved": False,
         "escalated": True,
         "platform": "playground",
+        "began": START,
     }
     scene.presses(KIM, "claim")
+    scene.submits(KIM, "priority", level="P2", reason="can wait")
+    assert record(scene)["urgency"] == "P2"
     scene.submits(KIM, "resolve", summary="Corrected", kind="solved", cause="bug", save="no")
     assert record(scene)["resolved"] is True
     scene.asks("it is wrong again")

@@ -246,9 +246,12 @@ def test_a_draft_is_sent_as_it_is_or_edited_and_that_is_counted() -> None:
     scene = drafted()
     (draft,) = scene.staff_saw(Draft)
     assert draft.text == REFUND.text
+    (offered,) = scene.kept("draft")
+    assert (offered.key, offered.data["category"]) == (draft.arg, "billing")
     scene.presses(KIM, "send_draft", "T-1042.1")
     assert replies(scene) == [REFUND.text]
     assert scene.kept("draft_outcome")[0].data["unchanged"] is True
+    assert scene.kept("draft_outcome")[0].key == offered.key
     other = drafted()
     other.submits(KIM, "edit_draft", "T-1042.1", text="Within 14 days, yes.")
     assert other.kept("draft_outcome")[0].data == {
