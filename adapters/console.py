@@ -357,14 +357,19 @@ class ConsoleAdapter(LocalChat):
         return message.place.channel == self._channel
 
     def _show(self, message: Message, *, again: bool = True) -> None:
-        """Print a message; without `again` only if it differs from how it was printed last."""
+        """Print a message; without `again` only if it differs from how it was printed last. That buttons went is to
+        be seen on a page; here it would be the same words once more."""
         if message.deleted:
             self._print("(a message was deleted)", "dim")
             return
         lines = self._printable(message)
-        if not again and self._printed.get((self._me, message.id)) == lines:
+        before = self._printed.get((self._me, message.id), [])
+        if not again and before == lines:
             return
         self._printed[self._me, message.id] = lines
+        content = message.content
+        if message.edits and content and not content.buttons and set(lines[1:]) < set(before[1:]):
+            return
         self._print(lines[0], "bold cyan" if not message.author else "bold")
         for line in lines[1:]:
             self._print(line)

@@ -15,7 +15,19 @@ from rich.cells import cell_len
 from adapters.console import ConsoleAdapter
 from adapters.console_format import clean, content_lines, why_lines
 from adapters.console_wrap import CODE, wrapped
-from adapters.port import Block, Content, Form, FormErrors, Inbound, MessageReceived, Place, Post, Span
+from adapters.port import (
+    Block,
+    Button,
+    Content,
+    Edit,
+    Form,
+    FormErrors,
+    Inbound,
+    MessageReceived,
+    Place,
+    Post,
+    Span,
+)
 from tests.playground.world import SmallDesk, para, settle
 
 
@@ -65,6 +77,36 @@ async def test_from_question_to_claimed_ticket() -> None:
     note = desk.events[-1]
     assert isinstance(note, MessageReceived)
     assert (note.place.channel, note.place.thread) == ("desk", desk.card.id if desk.card else "")
+
+
+class TidyingDesk(SmallDesk):
+    """Takes the buttons off its answer, and then changes a word of it."""
+
+    async def receive(self, event: Inbound) -> None:
+        where = event.place
+        if not isinstance(event, MessageReceived):
+            return
+        words = (para("What happened?"), para("And when?"))
+        asked = await self.chat.deliver(
+            Post(where, Content(words, (Button("skip", "c-1", "Skip"),))), 0, "k1"
+        )
+        assert asked.ref is not None
+        await self.chat.deliver(Edit(asked.ref, Content(words)), 0, "k2")
+        if "again" in event.text:
+            await self.chat.deliver(Edit(asked.ref, Content((*words, para("Exactly?")))), 0, "k3")
+
+
+async def test_that_buttons_went_is_not_told_as_if_it_were_news() -> None:
+    for said, edits in (("it fails", 0), ("it fails again", 1)):
+        out = io.StringIO()
+        chat = ConsoleAdapter(stdin=io.StringIO(f"{said}\n"), stdout=out, settled=settle)
+        running = asyncio.create_task(chat.run(TidyingDesk(chat)))
+        await chat.finished()
+        await chat.close(1)
+        await running
+        printed = out.getvalue().splitlines()
+        assert printed.count("    [1] Skip") == 1
+        assert printed.count("Firstline (edited):") == edits
 
 
 async def test_coming_back_to_somebody_shows_what_they_got_meanwhile() -> None:
