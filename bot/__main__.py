@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 from typer.exceptions import TyperException
@@ -12,8 +14,20 @@ from bot.log import quietly
 from bot.shell import shell
 from bot.shell_output import fail
 
+if TYPE_CHECKING:  # it would make every command wait
+    from knowledge.passage import KnowledgeError
+
 # What goes wrong outside our control ends in one clear message, never in a traceback.
 FINDING, USAGE, INTERRUPTED = 1, 2, 130
+TO_DO = {  # what helps against what an operating system complains of
+    errno.ENOSPC: "Make room there, or choose another place.",
+    errno.ENOENT: "Make the folder first, or choose another place.",
+    errno.ENOTDIR: "A file is where a folder should be: choose another place.",
+    errno.EISDIR: "A folder is where a file should be: choose another name.",
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS),
+                    "Let the user who runs this write there, or choose another place."),
+    errno.EMFILE: "Raise the limit of open files (ulimit -n).",
+}  # fmt: skip
 
 
 def main() -> None:
@@ -39,7 +53,7 @@ def main() -> None:
         fail("The configuration cannot be used.", [str(error)])
         sys.exit(FINDING)
     except KnowledgeError as error:
-        fail("The knowledge cannot be used; nothing was changed.", [str(c) for c in error.complaints])
+        tell(error)
         sys.exit(FINDING)
     except (StorageError, WebError, WordingError) as error:
         fail(str(error), [])
@@ -47,9 +61,28 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"{where}{error.strerror or error}", [TO_DO[error.errno]] if error.errno in TO_DO else [])
+        sys.exit(FINDING)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def tell(error: KnowledgeError) -> None:
+    """What is wrong with what was read, where; a complaint about no file in particular stands alone."""
+    complaints = error.complaints
+    if len(complaints) == 1 and not complaints[0].path:
+        message = complaints[0].message
+        fail(f"{message[:1].upper()}{message[1:]}", [])
+        return
+    lines = [str(c) for c in complaints]
+    if any(c.message == "no such file or folder" for c in complaints):
+        lines.append(
+            "[knowledge] paths in config.toml says where the answers are; --knowledge names a folder."
+        )
+    fail("What was read cannot be used; nothing was changed.", lines)
 
 
 if __name__ == "__main__":

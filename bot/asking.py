@@ -100,7 +100,7 @@ async def opened(config: Config) -> AsyncIterator[Library]:
             await load_model(library, step)
         info = await open_library(library)
         seen = fingerprint(config.knowledge.paths)
-        note = config.bot.data_dir / "knowledge" / "read-from.txt"
+        note = read_from(config)
         if info is None or not note.exists() or note.read_text("utf-8") != seen:
             with out.progress() as step:
                 built = await library.build(config.knowledge.paths, progress=step, now=today(config))
@@ -114,6 +114,11 @@ async def opened(config: Config) -> AsyncIterator[Library]:
         yield library
     finally:
         library.close()
+
+
+def read_from(config: Config) -> Path:
+    """Where the fingerprint of the files is kept that the snapshot in use was built from."""
+    return config.bot.data_dir / "knowledge" / "read-from.txt"
 
 
 def fingerprint(paths: Sequence[Path]) -> str:

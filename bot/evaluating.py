@@ -11,7 +11,7 @@ import yaml
 
 from bot import shell_output as out
 from bot import wording
-from bot.asking import Asker, opened, today
+from bot.asking import DESK_DECISIONS, Asker, opened, today
 from bot.config import Config
 from bot.policies import texts_of
 from handoff.model import Decision, Known, Say
@@ -20,6 +20,7 @@ from knowledge.library import KnowledgeError, Library
 from knowledge.passage import Complaint
 
 FAILED_SHOWN = 40
+DECISIONS = (*DESK_DECISIONS, "offer")
 CASE_KEYS = {"question", "expected", "decision", "asks", "reason", "never_say", "says"}
 
 
@@ -46,6 +47,9 @@ async def evaluate_file(
             judged = await judge_cases(config, library, read_cases(file))
             return show_cases(judged, report, json=json)
         rows = read_labelled(file, expected_column=expected_column)
+        if strange := [row for row in rows if row.decision and row.decision not in DECISIONS]:
+            told = [Complaint(str(file), 0, f"{r.question!r}: {_unknown(r.decision)}") for r in strange]
+            raise KnowledgeError(told)
         with out.progress() as step:
             result = await evaluate_rows(
                 library, rows, progress=lambda done, total: step("asking", done, total), now=today(config)
@@ -80,6 +84,10 @@ async def with_decisions(config: Config, library: Library, report: Report, wante
     return replace(report, cases=tuple(cases))
 
 
+def _unknown(decision: object) -> str:
+    return f"there is no decision {decision!r}; write one of {', '.join(DECISIONS)}"
+
+
 # --- YAML cases ------------------------------------------------------------------------------------------------
 
 
@@ -90,6 +98,8 @@ def read_cases(file: Path) -> list[Mapping[str, Any]]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise KnowledgeError([Complaint(str(file), 0, f"cannot be read: {error}")]) from error
     cases = loaded.get("cases", []) if isinstance(loaded, dict) else loaded
+    if not isinstance(cases, list):
+        raise KnowledgeError([Complaint(str(file), 1, "a list of cases is expected: - question: …")])
     complaints = []
     for number, case in enumerate(cases, 1):
         if not isinstance(case, dict) or not case.get("question"):
@@ -98,6 +108,8 @@ def read_cases(file: Path) -> list[Mapping[str, Any]]:
             complaints.append(
                 Complaint(str(file), 0, f"case {number}: unknown key {', '.join(sorted(unknown))}")
             )
+        elif case.get("decision") and str(case["decision"]) not in DECISIONS:
+            complaints.append(Complaint(str(file), 0, f"case {number}: {_unknown(case['decision'])}"))
     if complaints or not cases:
         raise KnowledgeError(complaints or [Complaint(str(file), 0, "no cases in this file")])
     return list(cases)

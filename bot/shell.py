@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from bot import shell_output as out
-from bot.config import Config, load
+from bot.config import Config, ConfigError, load
 from bot.shell_knowledge import knowledge
 from bot.shell_records import audit, privacy, tickets
 from bot.shell_setup import check, init
@@ -51,12 +51,17 @@ KnowledgeDir = Annotated[
     Path | None, typer.Option("--knowledge", help="A folder of knowledge instead of the configured.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Question = Annotated[str, typer.Argument(callback=out.said)]
 
 
 def configured(config: Path | None, knowledge_dir: Path | None = None) -> Config:
     """The configuration that commands use. Raises `ConfigError`."""
     path = config or (Path("config.toml") if Path("config.toml").exists() else None)
     loaded = load(path)
+    if loaded.bot.data_dir.exists() and not loaded.bot.data_dir.is_dir():
+        raise ConfigError(
+            path or "config.toml", [f"bot.data_dir: {loaded.bot.data_dir} is a file, not a folder"]
+        )
     if knowledge_dir is None:
         return loaded
     if not knowledge_dir.is_dir():
@@ -92,7 +97,7 @@ def chat(config: ConfigFile = None, knowledge_dir: KnowledgeDir = None) -> int:
 
 @typer_app.command()
 def ask(
-    question: str, config: ConfigFile = None, knowledge_dir: KnowledgeDir = None, json: Json = False
+    question: Question, config: ConfigFile = None, knowledge_dir: KnowledgeDir = None, json: Json = False
 ) -> int:
     """Ask one question: decision, confidence, sources, reason. Sends nothing anywhere."""
     from bot.asking import ask_once, show
@@ -135,6 +140,12 @@ def evaluate(
     from bot.evaluating import evaluate_file
 
     settings = configured(config, knowledge_dir)
+    if report is not None:
+        out.writable(report, "--report")
+        if report.suffix not in (".md", ".html"):
+            raise typer.BadParameter(
+                f"{report}: write a name that ends in .md or .html", param_hint="--report"
+            )
     return asyncio.run(
         evaluate_file(settings, file, expected_column=expected_column, report=report, json=json)
     )
@@ -209,6 +220,7 @@ def backup(target: Path, config: ConfigFile = None) -> int:
         target /= f"firstline-{datetime.now(UTC):%Y-%m-%d-%H%M%S}.db"
     if target.exists():
         raise typer.BadParameter(f"{target} exists; backups never overwrite", param_hint="TARGET")
+    out.writable(target, "TARGET")
     copy_database(source, target)
     out.say(f"{target}: {target.stat().st_size} bytes")
     return 0

@@ -49,10 +49,10 @@ def build(
 
 async def _build(config: Config, *, dry: bool, force: bool, json: bool) -> int:
     from bot.app import library_of, open_library
-    from bot.asking import today
+    from bot.asking import fingerprint, read_from, today
     from bot.reload import failed_golden, load_model
 
-    library, day = library_of(config), today(config)
+    library, day, seen = library_of(config), today(config), fingerprint(config.knowledge.paths)
     try:
         with out.progress() as step:
             await load_model(library, step)
@@ -62,6 +62,7 @@ async def _build(config: Config, *, dry: bool, force: bool, json: bool) -> int:
         refused = bool(failed) and not force
         if not dry and not refused:
             await library.activate(built.info.id)
+            read_from(config).write_text(seen, "utf-8")
     finally:
         library.close()
     info = built.info
@@ -130,7 +131,12 @@ def status(config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = 
 
 
 @knowledge.command("search")
-def search(question: str, config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = False) -> int:
+def search(
+    question: Annotated[str, typer.Argument(callback=out.said)],
+    config: ConfigFile = None,
+    folder: KnowledgeDir = None,
+    json: Json = False,
+) -> int:
     """What the snapshot knows about a question. With scores and reasons."""
 
     async def work() -> Any:

@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -31,10 +33,25 @@ def plain(text: object) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "·" for c in str(text))
 
 
+def said(text: str) -> str:
+    """A question as it was typed; one without a word is wrong usage, and nothing is loaded for it."""
+    if not any(c.isalnum() for c in text):
+        raise typer.BadParameter("write a question, for example: 'how do I get my money back?'")
+    return text
+
+
+def writable(target: Path, hint: str) -> None:
+    """Wrong usage before any work where a file cannot be written."""
+    if target.is_dir():
+        raise typer.BadParameter(f"{target} is a folder; name a file", param_hint=hint)
+    if not target.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {target.absolute().parent}", param_hint=hint)
+
+
 def fail(message: str, details: Sequence[str]) -> None:
     verdict(False, message, errors)
     for line in details:
-        note(f"  {line}")
+        note("  " + line.replace("\n", "\n  "))
 
 
 def verdict(ok: bool, text: str, screen: Console | None = None) -> None:
@@ -66,7 +83,8 @@ def as_json(data: object) -> None:
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     made = Table(title=title or None, title_justify="left", header_style="bold", expand=False)
     for column in columns:
-        made.add_column(column, overflow="fold")
+        longest = max(map(len, column.split()), default=1)  # a heading is never broken within a word
+        made.add_column(column, overflow="fold", min_width=longest)
     for row in rows:
         made.add_row(*(escape(plain("" if cell is None else cell)) for cell in row))
     console.print(made)

@@ -12,6 +12,7 @@ import typer
 
 from bot import shell_output as out
 from bot.config import Config
+from handoff.model import TicketState
 
 T = TypeVar("T")
 ConfigFile = Annotated[
@@ -23,6 +24,7 @@ tickets = typer.Typer(help="Tickets: list, show, export.", no_args_is_help=True)
 audit = typer.Typer(help="The history of every decision.", no_args_is_help=True)
 privacy = typer.Typer(help="Export or erase one person's data.", no_args_is_help=True)
 
+DIGITS_MAX = 15  # of a ticket's number
 COLUMNS = (
     *(
         "number",
@@ -54,8 +56,9 @@ async def with_storage(
     texts = texts_of(config)
     told = farewell(lambda fact: wording.word(fact, texts.language, texts))
 
-    writer = Writer(config.bot.data_dir / "firstline.db")
-    await writer.open(reading=not writing)
+    database = config.bot.data_dir / "firstline.db"
+    writer = Writer(database)
+    await writer.open(reading=not writing or not database.exists())  # a command makes no database of its own
     try:
         return await work(Reports(Storage(writer), farewell=told), time.time())
     finally:
@@ -75,6 +78,9 @@ def list_tickets(
     json: Json = False,
 ) -> int:
     """Tickets, most urgent first."""
+    for name in state or ():
+        if name not in set(TicketState):
+            raise typer.BadParameter(f"{name!r}: one of {', '.join(TicketState)}", param_hint="--state")
 
     async def work(reports: Any, _: float) -> Any:
         return await reports.tickets(states=state or (), limit=1000)
@@ -97,7 +103,7 @@ def list_tickets(
 def show_ticket(ticket: str, config: ConfigFile = None, json: Json = False) -> int:
     """One ticket with its conversation and history."""
     number = ticket.upper().removeprefix("T-")
-    if not number.isdigit():
+    if not (number.isascii() and number.isdecimal() and len(number) <= DIGITS_MAX):
         raise typer.BadParameter(f"{ticket!r} is no ticket; write T-1042 or 1042", param_hint="TICKET")
 
     async def work(reports: Any, _: float) -> Any:
@@ -133,6 +139,8 @@ def export_tickets(
 
     if form not in ("text", "json", "csv"):
         raise typer.BadParameter(f"{form!r}: one of text, json, csv", param_hint="--format")
+    if output is not None:
+        out.writable(output, "--output")
 
     async def work(reports: Any, _: float) -> Any:
         return await reports.tickets(limit=1_000_000)
@@ -194,6 +202,14 @@ def export_person(who: str, config: ConfigFile = None) -> int:
     return 0
 
 
+def _agreed(question: str) -> bool:
+    """Whether somebody said yes; nobody to ask is no yes."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        return False
+
+
 @privacy.command("erase")
 def erase_person(
     who: str,
@@ -203,8 +219,9 @@ def erase_person(
     """Remove one person's data. History keeps a tombstone without words. Cannot be undone. The copies in the staff
     channel go when the bot starts again."""
     actor = _person(who)
-    if not yes:
-        typer.confirm(f"Erase everything of {out.plain(who)}?", abort=True)
+    if not yes and not _agreed(f"Erase everything of {out.plain(who)}?"):
+        out.fail("Nothing was erased.", ["--yes erases without asking."])
+        return 1
 
     async def work(reports: Any, _: float) -> Any:
         return await reports.erase(actor)

@@ -75,6 +75,10 @@ async def _checks(settings: object) -> list[CheckResult]:
 
     assert isinstance(settings, Config)
     results: list[CheckResult] = []
+    for path in settings.knowledge.paths:
+        if not path.exists():
+            fix = "[knowledge] paths in config.toml says where the answers are"
+            results.append(CheckResult("knowledge", False, f"{path}: no such file or folder", fix))
     library = library_of(settings)
     try:
         info = await library.open()

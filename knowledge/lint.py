@@ -47,7 +47,8 @@ class Finding:
     other: str = ""
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.message} [{self.rule}]"
+        where = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{where}: {self.message} [{self.rule}]"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

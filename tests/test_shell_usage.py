@@ -1,0 +1,161 @@
+"""Whatever a new admin types wrong ends in words: what is wrong, where, what to do next; 1 for a finding, 2 for wrong
+usage, and never a traceback."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.__main__ import main
+from tests.test_shell import TOPICS
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small knowledge folder, configurations that can and cannot be used, and files that hold something else."""
+    home = tmp_path_factory.mktemp("shell")
+    (home / "knowledge").mkdir()
+    (home / "knowledge" / "refunds.md").write_text(TOPICS["refunds.md"])
+    for name, text in {
+        "config.toml": '[bot]\ndata_dir = "data"\n[knowledge]\npaths = ["knowledge"]\n[web]\nport = 0\n',
+        "file.toml": '[bot]\ndata_dir = "config.toml"\n[knowledge]\npaths = ["knowledge"]\n',
+        "under.toml": '[bot]\ndata_dir = "config.toml/data"\n[knowledge]\npaths = ["knowledge"]\n',
+        "proc.toml": '[bot]\ndata_dir = "/proc/no"\n[knowledge]\npaths = ["knowledge"]\n',
+        "nowhere.toml": '[bot]\ndata_dir = "other"\n[knowledge]\npaths = ["nowhere"]\n',
+        "broken.toml": "[bot\n",
+        "several.toml": '[bot]\nnam = "x"\n[hours]\ntimezone = "Mars"\n',
+        "number.yaml": "5\n",
+        "none.yaml": "cases: 5\n",
+        "decision.yaml": "- question: refund?\n  decision: answr\n",
+        "decision.csv": "question,expected,decision\nrefund?,refund-policy,answr\n",
+        "columns.csv": "a,b\n1,2\n",
+        "good.csv": "question,expected\nrefund?,refund-policy\n",
+    }.items():
+        (home / name).write_text(text)
+    return home
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run a command as a person would, in the folder; returns exit code, stdout, stderr."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["firstline", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        out, err = capsys.readouterr()
+        return int(stopped.value.code or 0), out, err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("ask|", "write a question"),
+        ("ask| ?! ", "write a question"),
+        ("knowledge|search|", "write a question"),
+        ("tickets|list|--state|bogus", "new, open, pending, escalated, solved, closed"),
+        ("tickets|show|²", "write T-1042 or 1042"),
+        ("tickets|show|99999999999999999999", "write T-1042 or 1042"),
+        ("tickets|export|--output|nowhere/x.csv", "there is no folder"),
+        ("tickets|export|--output|knowledge", "name a file"),
+        ("eval|good.csv|--report|nowhere/x.html", "there is no folder"),
+        ("eval|good.csv|--report|x.txt", ".md or .html"),
+        ("backup|nowhere/x.db", "there is no folder"),
+    ],
+)
+def test_wrong_usage_is_told_before_any_work(run, folder: Path, words: str, told: str) -> None:
+    code, out, err = run(*words.split("|"))
+
+    assert code == 2
+    assert told in err
+    assert out == ""
+    assert not (folder / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("ask|refund?|--config|file.toml", ("file.toml: bot.data_dir", "is a file, not a folder")),
+        ("ask|refund?|--config|broken.toml", ("broken.toml", "line 1")),
+        ("ask|refund?|--config|several.toml", ("\n  several.toml: bot.nam", "\n  several.toml: hours.timezone")),
+        ("ask|refund?|--config|nowhere.toml", ("nowhere: no such file or folder", "[knowledge] paths")),
+        ("chat|--config|proc.toml", ("/proc/no", "Make the folder first")),
+        ("chat|--config|under.toml", ("config.toml/data", "choose another place")),
+        ("demo|--config|under.toml", ("config.toml/data", "choose another place")),
+        ("privacy|erase|slack:T:U|--yes", ("there is no database yet",)),
+        ("replay|A-1", ("there is no database yet",)),
+        ("eval|number.yaml", ("number.yaml:1: a list of cases",)),
+        ("eval|none.yaml", ("none.yaml:1: a list of cases",)),
+        ("eval|decision.yaml", ("case 1: there is no decision 'answr'", "clarify")),
+        ("eval|decision.csv", ("'refund?': there is no decision 'answr'", "clarify")),
+        ("eval|columns.csv", ("columns.csv:1: no column question",)),
+        ("knowledge|rollback", ("There is no earlier snapshot to go back to",)),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_says_what_is_wrong_and_where(run, words: str, told: tuple[str, ...]) -> None:
+    code, _, err = run(*words.split("|"))
+
+    assert code == 1
+    assert [part for part in told if part not in err] == []
+    assert "Traceback" not in err
+    assert "errno" not in err.casefold()
+
+
+def test_a_command_makes_no_database_of_its_own(run, folder: Path) -> None:
+    run("privacy", "erase", "slack:T:U", "--yes")
+
+    assert not (folder / "data" / "firstline.db").exists()
+
+
+def test_nobody_who_could_say_yes_erases_nothing(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+
+    code, _, err = run("privacy", "erase", "slack:T:U")
+
+    assert code == 1
+    assert "Nothing was erased" in err
+    assert "--yes" in err
+
+
+def test_check_names_a_folder_that_is_not_there(run) -> None:
+    code, out, _ = run("check", "--config", "nowhere.toml", "--json")
+
+    failed = {r["detail"] for r in json.loads(out) if not r["ok"]}
+    assert code == 1
+    assert any("nowhere: no such file or folder" in detail for detail in failed)
+
+
+def test_lint_names_no_line_where_there_is_none(run) -> None:
+    _, out, _ = run("knowledge", "lint", "--config", "nowhere.toml")
+
+    assert "nowhere: no such file or folder" in out
+    assert ":0:" not in out
+
+
+def test_what_was_just_built_is_not_read_again(run) -> None:
+    run("knowledge", "build")
+
+    _, _, err = run("ask", "refund?")
+
+    assert "read" not in err
+
+
+def test_headings_of_a_table_are_not_broken_on_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    from bot.shell_output import table
+
+    columns = ["ticket", "state", "priority", "category", "subject", "customer", "assignee", "opened (UTC)"]
+    table(
+        columns,
+        [["T-1", "open", "P2", "billing", "How do I get my money back?", "Ana", "Dana", "2026-11-27 14:07"]],
+    )
+
+    heading = capsys.readouterr().out
+    assert [word for word in ("priority", "category", "customer", "assignee") if word not in heading] == []
