@@ -66,6 +66,7 @@ class SlackSettings:
     sockets: int = 2
     agents: frozenset[str] = frozenset()
     admins: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()  # user groups that are named as roles elsewhere: of routes, of tiers
     agent_channel_members_are_agents: bool = True
     proxy: str = ""
     file_bytes_max: int = 20_000_000
@@ -365,6 +366,7 @@ class SlackAdapter:
             us,
             agents=settings.agents,
             admins=settings.admins,
+            groups=settings.groups,
             staff_channel_is_staff=settings.agent_channel_members_are_agents,
         )
         files = Files(api, session, settings.bot_token, settings.api_base, settings.share_seconds)

@@ -71,7 +71,8 @@ class Fresh(Generic[T]):
 
 
 class People:
-    """Names and roles. When Slack does not tell, nobody gets a right: an unknown person is a customer."""
+    """Names and roles. When Slack does not tell, nobody gets a right: an unknown person is a customer. `groups`: user
+    groups that are roles of their members: those of a route, of a tier."""
 
     def __init__(
         self,
@@ -80,11 +81,12 @@ class People:
         *,
         agents: frozenset[str] = frozenset(),
         admins: frozenset[str] = frozenset(),
+        groups: frozenset[str] = frozenset(),
         staff_channel_is_staff: bool = True,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api, self._us, self.now = api, us, now
-        self._agents, self._admins = agents, admins
+        self._agents, self._admins, self._told_groups = agents, admins, frozenset(groups_of(groups))
         self._staff_channel_is_staff = staff_channel_is_staff and bool(us.staff_channel)
         self._staff = Fresh(self._load_staff, now)
         self._groups: dict[str, Fresh[frozenset[str]]] = {}
@@ -169,8 +171,8 @@ class People:
     # --- who is still one of us ------------------------------------------------------------------------------
 
     def is_group_of_ours(self, group: str) -> bool:
-        """Whether membership in this user group gives a right; if so, its members are looked up anew."""
-        if group not in self._agents | self._admins:
+        """Whether membership in this user group means something to us; if so, its members are looked up anew."""
+        if group not in self._agents | self._admins | self._told_groups:
             return False
         self._group(group).forget()
         return True
@@ -215,6 +217,10 @@ class People:
         owner = any(profile.get(flag) for flag in OWNERS)
         if owner or await self._listed(user, self._admins, max_age):
             roles.add("admin")
+        age = self._told_age(max_age, STAFF_MAX_AGE)
+        for group in self._told_groups:
+            if user in await self._or_nobody(self._group(group), age):
+                roles.add(group)
         return frozenset(roles)
 
     async def _listed(self, user: str, listed: frozenset[str], max_age: float) -> bool:

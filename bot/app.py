@@ -317,6 +317,7 @@ def platform_adapters(config: Config) -> list[ChatAdapter]:
                     api_base=s.api_base, staff_channel=s.staff_channel, channels={c.id: c.mode for c in s.channels},
                     http=s.http, sockets=s.sockets, agents=frozenset(config.staff.slack.agents),
                     admins=frozenset(config.staff.slack.admins), file_bytes_max=config.limits.file_mb * 2**20,
+                    groups=frozenset((*(r.role for r in config.route), *(g for t in config.tier for g in t.roles))),
                 )
             )
         )  # fmt: skip

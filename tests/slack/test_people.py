@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 import aiohttp
 import pytest
@@ -36,7 +37,7 @@ async def api(server: SlackServer) -> AsyncIterator[SlackApi]:
 
 
 def people_of(
-    api: SlackApi, clock: Clock, *, agents: Iterable[str] = (), admins: Iterable[str] = (), **more: bool
+    api: SlackApi, clock: Clock, *, agents: Iterable[str] = (), admins: Iterable[str] = (), **more: Any
 ) -> People:
     us = Us("T0LOCAL", "U0FIRSTLINE", staff_channel="C0DESK")
     return People(api, us, agents=frozenset(agents), admins=frozenset(admins), now=clock, **more)
@@ -141,6 +142,24 @@ async def test_workspace_admins_are_admins(
 ) -> None:
     boss = server.add_user("boss", **{flag: True})
     assert (await people_of(api, clock).actor(boss)).roles == {"admin"}
+
+
+async def test_a_group_of_a_route_or_tier_is_a_role_of_its_members(
+    api: SlackApi, clock: Clock, server: SlackServer
+) -> None:
+    """Asked once while Slack tells of changes: a message does not wait for it."""
+    gold = frozenset({"S0GOLD", "", "gold"})
+    people, ana = people_of(api, clock, groups=gold), server.space.user("ana")
+    server.add_usergroup("S0GOLD", ["ana"])
+    people.told_from_now_on()
+    clock.now += 1
+    for _ in range(3):
+        assert (await people.actor(ana, max_age=MESSAGE_MAX_AGE)).roles == {"S0GOLD"}
+        clock.now += 60
+    assert server.count("usergroups.users.list") == 1
+    server.space.groups["S0GOLD"].clear()
+    assert people.is_group_of_ours("S0GOLD")
+    assert (await people.actor(ana, max_age=MESSAGE_MAX_AGE)).roles == frozenset()
 
 
 async def test_listed_people_and_groups(api: SlackApi, clock: Clock, server: SlackServer) -> None:

@@ -11,6 +11,8 @@ import yaml
 from adapters.port import CheckResult
 from adapters.slack import SlackAdapter, SlackSettings
 from adapters.slack_manifest import BOT_SCOPES, OPTIONAL_SCOPES, clicks, manifest
+from bot.app import platform_adapters
+from bot.config import Config
 from tests.slack.methods import NEEDS
 from tests.slack.server import SlackServer
 
@@ -137,3 +139,17 @@ def test_the_clicks_are_numbered_through() -> None:
         assert numbers == ["1", "2", "3", "4", "5", "6"]
     assert "xapp-" in clicks()
     assert "Signing Secret" in clicks(http=True)
+
+
+def test_user_groups_of_routes_and_tiers_are_known_to_the_adapter() -> None:
+    """Without them nobody on Slack would belong to a route's team or to a tier."""
+    config = Config.model_validate({
+        "slack": {"enabled": True, "staff_channel": "C0DESK"},
+        "category": [{"name": "general", "route": "billing"}],
+        "route": [{"name": "billing", "role": "S0BILLING"}],
+        "tier": [{"name": "Enterprise", "roles": ["S0GOLD"]}],
+        "secrets": {"slack_bot_token": "xoxb-1", "slack_app_token": "xapp-1"},
+    })  # fmt: skip
+    (adapter,) = platform_adapters(config)
+    assert isinstance(adapter, SlackAdapter)
+    assert {"S0BILLING", "S0GOLD"} <= adapter.settings.groups
