@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -23,6 +25,7 @@ from adapters.console_wrap import wrapped
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
+NARROW = 10  # columns of a terminal; what needs no more is not folded in a table
 BESIDE_BAR = 56  # columns for a stage's name, its time and its numbers
 Step = Callable[[str, int, int], None]
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")  # also in the width of East Asian text
@@ -81,13 +84,30 @@ def as_json(data: object) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+    """A table in which only long texts are folded; where even that does not fit, one row below the other."""
+    cells = [[plain("" if cell is None else cell) for cell in row] for row in rows]
+    widths = [max((cell_len(row[at]) for row in cells), default=0) for at in range(len(columns))]
+    widths = [max(width, cell_len(column)) for width, column in zip(widths, columns, strict=True)]
+    narrow = [width <= NARROW for width in widths]
+    least = sum(width if short else NARROW for width, short in zip(widths, narrow, strict=True))
+    if least + 2 * len(columns) > console.width:
+        _listed(columns, cells, title)
+        return
     made = Table(title=title or None, title_justify="left", header_style="bold", expand=False)
-    for column in columns:
-        longest = max(map(len, column.split()), default=1)  # a heading is never broken within a word
-        made.add_column(column, overflow="fold", min_width=longest)
-    for row in rows:
-        made.add_row(*(escape(plain("" if cell is None else cell)) for cell in row))
+    if least + 3 * len(columns) + 1 > console.width:  # no room for lines between the columns
+        made.box, made.show_edge, made.padding = SIMPLE_HEAD, False, (0, 1, 0, 0)
+    for column, short in zip(columns, narrow, strict=True):
+        made.add_column(column, overflow="fold", no_wrap=short)
+    for row in cells:
+        made.add_row(*map(escape, row))
     console.print(made)
+
+
+def _listed(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    for line in (title,) if title else ():
+        say(line)
+    for row in rows:
+        say("\n".join(f"{column}: {cell}" for column, cell in zip(columns, row, strict=True)) + "\n")
 
 
 def facts(data: Mapping[str, object], title: str = "") -> None:

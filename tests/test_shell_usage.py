@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 
+from bot import shell_output
 from bot.__main__ import main
 from tests.test_shell import TOPICS
 
@@ -148,14 +151,38 @@ def test_what_was_just_built_is_not_read_again(run) -> None:
     assert "read" not in err
 
 
-def test_headings_of_a_table_are_not_broken_on_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    from bot.shell_output import table
+TICKETS = (
+    ["ticket", "state", "priority", "category", "subject", "customer", "assignee", "opened (UTC)"],
+    ["T-1", "open", "P2", "billing", "How do I get my money back?", "Ana", "Dana", "2026-11-27 14:07"],
+)
+HITS = (
+    ["topic", "title", "file", "confidence", "score"],
+    [
+        "two-factor-setup-for-teams",
+        "Sign in with a second factor",
+        "account/two-factor-setup.md",
+        "0.99",
+        "2.356",
+    ],
+)
 
-    columns = ["ticket", "state", "priority", "category", "subject", "customer", "assignee", "opened (UTC)"]
-    table(
-        columns,
-        [["T-1", "open", "P2", "billing", "How do I get my money back?", "Ana", "Dana", "2026-11-27 14:07"]],
-    )
 
-    heading = capsys.readouterr().out
-    assert [word for word in ("priority", "category", "customer", "assignee") if word not in heading] == []
+@pytest.mark.parametrize(("columns", "row"), [TICKETS, HITS], ids=["tickets", "hits"])
+@pytest.mark.parametrize("width", [120, 80, 70, 60, 40])
+def test_no_column_of_a_table_is_lost_or_broken_in_its_heading_on_a_narrow_terminal(
+    columns: list[str],
+    row: list[str],
+    width: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shell_output, "console", Console(width=width, highlight=False))
+
+    shell_output.table(columns, [row])
+
+    shown = capsys.readouterr().out
+    short = [cell for cell in row if len(cell) <= 10]
+    assert [word for word in (*" ".join(columns).split(), *short) if word not in shown] == []
+    assert max(cell_len(line) for line in shown.splitlines()) <= width
+    if "│" in shown:  # the last column has its edge
+        assert all(line[-1] in "┓┃┩│┘" for line in shown.splitlines())
