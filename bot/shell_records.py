@@ -117,6 +117,8 @@ def show_ticket(ticket: str, config: ConfigFile = None, json: Json = False) -> i
         out.as_json(found)
         return 0
     out.table(["", ""], [[c.replace("_", " "), _shown(c, found.get(c))] for c in COLUMNS], f"T-{number}")
+    for tried in found["details"].get("tried", ()):
+        out.say(f"answer {tried['receipt']}: {tried['title']}, {tried['confidence']:.0%} sure")
     for line in found["said"]:
         out.say(f"{out.moment(line['at'])} {line['who']} {line['name']}: {line['text']}")
     out.table(["when (UTC)", "event", "decision", "why"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -149,6 +150,25 @@ def test_what_was_just_built_is_not_read_again(run) -> None:
     _, _, err = run("ask", "refund?")
 
     assert "read" not in err
+
+
+def test_a_ticket_names_the_receipts_that_replay_asks_for(
+    run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Can I have a refund?\nI want to talk to a human\n/quit\n"))
+    assert run("chat")[0] == 0
+    text = (folder / "config.toml").read_text().replace('"data"', '"data/demo"')
+    (folder / "demo.toml").write_text(text)
+
+    shown = run("tickets", "show", "T-1", "--config", "demo.toml")[1]
+    receipt = re.search(r"answer (A-[\w.-]+): Refund policy", shown)
+    assert receipt, shown
+    code, told, _ = run("replay", receipt[1], "--config", "demo.toml")
+    missing = run("replay", "A-none", "--config", "demo.toml")
+
+    assert (code, told.splitlines()[0]) == (0, "the same, word for word")
+    assert missing[0] == 1
+    assert "✗ There is no receipt 'A-none'" in missing[2]
 
 
 TICKETS = (
