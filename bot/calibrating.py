@@ -90,6 +90,7 @@ def show(lines: Lines) -> None:
             ["asking back starts at", f"{lines.threshold_clarify:.3f}"],
             ["questions answered", f"{lines.coverage:.0%}"],
             ["of the answers, wrong", f"{lines.risk:.1%}"],
+            *([f"in {name}, answers start at", f"{start:.3f}"] for name, start in lines.categories.items()),
         ],
         f"What that means for snapshot {lines.snapshot}",
     )

@@ -222,6 +222,7 @@ class CategoryConfig(Section):
     title: str = ""
     level: Level = "answer"
     launch_mode: LaunchMode = "answer"
+    max_wrong: float = Field(0.0, ge=0, lt=1)
     route: str = ""
     fields: tuple[str, ...] = ()
     leaves: tuple[str, ...] = ()

@@ -110,9 +110,7 @@ def _build_new(
         passage_topic = np.array([one.topic for one in passages], dtype=np.int32)
         stage = Stage(topics, passages, keys, vectors, passage_topic, _starts(keys), lexicon)
         seconds.lap("words")
-        head, calibration = learn(
-            stage, cache.vectors, background(), order.labelled, order.max_wrong, progress
-        )
+        head, calibration = learn(stage, cache, background(), order.labelled, order.max_wrong, progress)
         seconds.lap("learn")
     finally:
         cache.close()
@@ -173,19 +171,28 @@ class Vectorizer:
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """The vectors of all texts, in order."""
         hashes = [_hash(self._engine, text) for text in texts]
-        known = self._cache.get(list(dict.fromkeys(hashes)))
+        known = self._cache.vectors(list(dict.fromkeys(hashes)))
         missing = {key: text for key, text in zip(hashes, texts, strict=True) if key not in known}
         progress = self._progress
         if missing:
             report = (lambda done, of: progress("embed", done, of)) if progress else None
             fresh = self._embedder.passages(list(missing.values()), report)
-            self._cache.put(zip(missing, fresh, strict=True))
-            known |= dict(zip(missing, fresh, strict=True))
+            size = self._embedder.engine.dimension
+            self._cache.put(zip(missing, fresh, strict=True), size)
+            known |= dict(zip(missing, fresh[:, :size], strict=True))
         self._used += hashes
         self.embedded += len(missing)
         self.reused += len(texts) - len(missing)
         if not texts:
             return np.zeros((0, self._embedder.engine.dimension), dtype=np.float32)
+        return np.stack([known[key] for key in hashes])
+
+    def early(self, texts: Sequence[str]) -> Vectors:
+        """The layers before the last of texts whose vectors have been asked for."""
+        hashes = [_hash(self._engine, text) for text in texts]
+        known = self._cache.early(list(dict.fromkeys(hashes)))
+        if not texts:
+            return np.zeros((0, self._embedder.engine.early), dtype=np.float32)
         return np.stack([known[key] for key in hashes])
 
     def close(self) -> None:

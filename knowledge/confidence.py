@@ -10,7 +10,7 @@ rehearsal has something to say. Where it has little, the line moves up.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,16 @@ class Calibration:
     def probability(self, evidence: Sequence[float] | NDArray[np.float32]) -> float:
         given = np.array([1.0, *evidence])
         return float(sigmoid(given @ np.array(self.covered)) * sigmoid(given @ np.array(self.right)))
+
+    def drawn(self, max_wrong: float) -> Calibration:
+        """The same confidences, with the lines that another share of wrong answers draws."""
+        answer, _, _, _ = line(self.curve, float(self.summary.get("rehearsed", 0)), max_wrong)
+        return replace(
+            self,
+            threshold_answer=round(answer, 4),
+            threshold_clarify=round(clarify_line(answer), 4),
+            max_wrong=max_wrong,
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from knowledge.engine import Engine, Vectors
 
 T = TypeVar("T")
-REMEMBERED = 4096  # vectors of recent questions: 6 MB for 384 dimensions
+REMEMBERED = 4096  # recent questions: 19 MB for 384 dimensions
 QUESTIONS_AT_ONCE = 64
 PASSAGES_AT_ONCE = 8  # about a tenth of a second: what a question may have to wait for a build
 _FIRST, _LATER = 0, 1
@@ -51,7 +51,8 @@ class Embedder:
         self._thread.start()
 
     async def ask(self, texts: Callable[[], Sequence[str]], then: Callable[[Vectors], T]) -> T:
-        """Embed questions and go on with `then`; both run on this thread, where the index may be read without locks."""
+        """Read questions (`Engine.read`) and go on with `then`; both run on this thread, where the index may be read
+        without locks."""
         return await asyncio.wrap_future(self._put(_FIRST, _Job(texts, then)))
 
     async def run(self, act: Callable[[], T]) -> T:
@@ -59,8 +60,8 @@ class Embedder:
         return await self.ask(tuple, lambda _: act())
 
     def passages(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Vectors:
-        """Embed passages from a build's thread, in small runs between which questions are answered."""
-        out = np.zeros((len(texts), self.engine.dimension), dtype=np.float32)
+        """Read passages from a build's thread, in small runs between which questions are answered."""
+        out = np.zeros((len(texts), self.engine.dimension + self.engine.early), dtype=np.float32)
         order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
         for begin in range(0, len(order), PASSAGES_AT_ONCE):
             rows = order[begin : begin + PASSAGES_AT_ONCE]
@@ -138,7 +139,7 @@ class Embedder:
                 job.done.set_exception(error)
         try:
             if jobs[0].passages:
-                vectors = [self.engine.encode(texts, passages=True) for _, texts in ready]
+                vectors = [self.engine.read(texts, passages=True) for _, texts in ready]
             else:
                 vectors = self._questions([texts for _, texts in ready])
         except Exception as error:  # noqa: BLE001 - as above
@@ -154,12 +155,12 @@ class Embedder:
     def _questions(self, groups: Sequence[Sequence[str]]) -> list[Vectors]:
         wanted = dict.fromkeys(text for texts in groups for text in texts)
         new = [text for text in wanted if text not in self._recent]
-        fresh = dict(zip(new, self.engine.encode(new), strict=True)) if new else {}
+        fresh = dict(zip(new, self.engine.read(new), strict=True)) if new else {}
         found = {text: fresh[text] if text in fresh else self._recent[text] for text in wanted}
         for text, vector in found.items():
             self._recent[text] = vector
             self._recent.move_to_end(text)
         while len(self._recent) > REMEMBERED:
             self._recent.popitem(last=False)
-        empty = np.zeros((0, self.engine.dimension), dtype=np.float32)
+        empty = np.zeros((0, self.engine.dimension + self.engine.early), dtype=np.float32)
         return [np.stack([found[text] for text in texts]) if texts else empty for texts in groups]

@@ -19,13 +19,20 @@ WORD_MARKS = ("▁", "Ġ")
 
 
 class Engine(Protocol):
-    """A loaded model. `encode` gives rows of length one, in the order of the texts."""
+    """A loaded model. Rows are in the order of the texts.
+
+    `encode`: (texts x dimension), each of length one: what a text means. `read`: the same, and beside it what the model
+    knows of the text in layers before the last, each layer's part of length one as well (texts x (dimension + early));
+    `early` is 0 where that cannot be had.
+    """
 
     name: str
     dimension: int
+    early: int
     limit: int
 
     def encode(self, texts: Sequence[str], *, passages: bool = False) -> Vectors: ...
+    def read(self, texts: Sequence[str], *, passages: bool = False) -> Vectors: ...
     def offsets(self, texts: Sequence[str]) -> Offsets: ...
     def knows(self, word: str) -> bool: ...
     def close(self) -> None: ...
@@ -69,11 +76,15 @@ class OnnxEngine:
         self._workers = workers
         self._alone = variant == "int8"
         self.dimension = int(about["dimension"])
+        self.early = self.dimension * len(about["early"])
         self.limit = int(about["limit"])
         self.name = f"onnxruntime {variant}"
 
     def encode(self, texts: Sequence[str], *, passages: bool = False) -> Vectors:
-        out = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        return self.read(texts, passages=passages)[:, : self.dimension]
+
+    def read(self, texts: Sequence[str], *, passages: bool = False) -> Vectors:
+        out = np.zeros((len(texts), self.dimension + self.early), dtype=np.float32)
         if not texts:
             return out
         prompt = self._prompts[passages]
@@ -100,10 +111,10 @@ class OnnxEngine:
             mask[row, : len(one)] = 1
         if "token_type_ids" in self._inputs:
             feed["token_type_ids"] = np.zeros_like(mask)
-        hidden = self._session.run(None, {name: feed[name] for name in self._inputs})[0]
-        pooled = np.einsum("btd,bt->bd", hidden, mask.astype(np.float32)) if self._mean else hidden[:, 0]
-        norms = np.linalg.norm(pooled, axis=1, keepdims=True)
-        return np.asarray(pooled / np.maximum(norms, 1e-12), dtype=np.float32)
+        last, *early = self._session.run(None, {name: feed[name] for name in self._inputs})
+        real = mask.astype(np.float32)
+        parts = [_mean(last, real) if self._mean else last[:, 0], *(_mean(layer, real) for layer in early)]
+        return np.hstack([_unit(part) for part in parts])
 
     def offsets(self, texts: Sequence[str]) -> Offsets:
         return [one.offsets for one in self._cutter.encode_batch(list(texts), add_special_tokens=False)]
@@ -115,6 +126,15 @@ class OnnxEngine:
     def close(self) -> None:
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _mean(hidden: Vectors, real: Vectors) -> Vectors:
+    """The sum over a text's tokens, which has the direction of their mean."""
+    return np.asarray(np.einsum("btd,bt->bd", hidden, real), dtype=np.float32)
+
+
+def _unit(rows: Vectors) -> Vectors:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
 def word_mark(tokenizer: Any) -> str:
@@ -176,6 +196,7 @@ class ReferenceEngine:
         self._model = SentenceTransformer(model, device="cpu", trust_remote_code=False)
         self._tokenizer: Any = self._model.tokenizer
         self.dimension = int(self._model.get_embedding_dimension() or 0)
+        self.early = 0
         self.limit = limit_of(self._model)
         self._model.max_seq_length = self.limit
         self._mark = word_mark(self._tokenizer.backend_tokenizer)
@@ -194,6 +215,9 @@ class ReferenceEngine:
             batch_size=32,
         )
         return np.asarray(vectors, dtype=np.float32)
+
+    def read(self, texts: Sequence[str], *, passages: bool = False) -> Vectors:
+        return self.encode(texts, passages=passages)
 
     def offsets(self, texts: Sequence[str]) -> Offsets:
         if not texts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,8 @@ class Lines:
     labelled: int
     curve: tuple[Point, ...]
     note: str = ""
+    # those with a max_wrong of their own: where answers start
+    categories: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -122,7 +124,8 @@ async def calibrate(
         found = await library.search(row.question, row.scope, k=1, now=now)
         points.append((found.confidence, bool(found.hits) and found.hits[0].topic == row.expected, 1.0))
     rehearsed = float(kept.summary.get("rehearsed", 0))
-    answer, coverage, risk, note = line(points, rehearsed + len(rows), max_wrong)
+    asked = rehearsed + len(rows)
+    answer, coverage, risk, note = line(points, asked, max_wrong)
     info = library.info
     return Lines(
         snapshot=info.id if info else "",
@@ -135,6 +138,9 @@ async def calibrate(
         labelled=len(rows),
         curve=_weighted_curve(points),
         note=note,
+        categories={
+            name: round(line(points, asked, share)[0], 4) for name, share in library.max_wrong_of.items()
+        },
     )
 
 

@@ -1,7 +1,8 @@
-"""A light head: which topic do questions like this one belong to? Logistic regression on the frozen vectors.
+"""A light head: which topic do questions like this one belong to? Logistic regression on what the frozen model reads.
 
-It learns from the topics' own example questions, titles and texts, beside character n-grams (which forgive misspelling),
-with one more class, "none of these", learned from ordinary chat. Out-of-fold scores come with it: what it says about questions
+It learns from the topics' own example questions, titles and texts: from their vectors; from character n-grams, which
+forgive misspelling; and from earlier layers of the model, which still know which words were used, the more the more
+examples there are (the vector alone knows little of what was never asked). With one more class, "none of these", learned from ordinary chat. Out-of-fold scores come with it: what it says about questions
 that it has not seen. Stored as plain arrays; nothing here is ever unpickled.
 """
 
@@ -22,7 +23,9 @@ from knowledge.tokens import words
 BUCKETS = 4096  # hashed character n-grams
 LATENT = 128  # dimensions that they are projected to
 NGRAM_WEIGHT = 0.5  # beside vectors of length one
-STRENGTH = 20.0  # inverse regularisation; flat between 10 and 30 on the development halves
+STRENGTH = 20.0  # inverse regularisation of few examples; flat between 10 and 30 on the development halves
+LOOSE = 33.0  # examples of a topic at which it is halved
+MANY = 100  # examples of a topic from which on the early layers count fully
 FOLDS = 3
 Matrix = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -45,32 +48,54 @@ class Head:
     """Weights over topics; the last column is "none of these"."""
 
     classes: Labels  # position of each column's topic in the snapshot
-    weights: Matrix  # (dimension + LATENT + 1, classes + 1)
+    weights: Matrix  # (dimension + early + LATENT + 1, classes + 1)
+    centre: Matrix  # (early,): what the early layers say of an ordinary example
+    trust: float  # in the early layers, 0 to 1
     idf: Matrix  # (BUCKETS,)
     projection: Matrix  # (BUCKETS, LATENT)
 
-    def log_probabilities(self, vectors: Vectors, texts: Sequence[str]) -> Matrix:
-        """One row per question, one column per class and one for "none of these"."""
-        return log_softmax(self.features(vectors, texts) @ self.weights)
-
-    def features(self, vectors: Vectors, texts: Sequence[str]) -> Matrix:
-        return features(vectors, texts, self.idf, self.projection)
+    def log_probabilities(self, read: Vectors, texts: Sequence[str]) -> Matrix:
+        """One row per question, one column per class and one for "none of these". `read`: rows of `Engine.read`."""
+        counted = [ngrams(text) for text in texts]
+        deep = deepened(read, self.centre, self.trust)
+        return log_softmax(_features(deep, counted, self.idf, self.projection) @ self.weights)
 
     def save(self, path: Path) -> None:
-        np.savez(path, classes=self.classes, weights=self.weights, idf=self.idf, projection=self.projection)
+        np.savez(
+            path,
+            classes=self.classes,
+            weights=self.weights,
+            centre=self.centre,
+            trust=np.float32(self.trust),
+            idf=self.idf,
+            projection=self.projection,
+        )
 
     @classmethod
     def load(cls, path: Path) -> Head:
         with np.load(path, allow_pickle=False) as kept:
-            return cls(kept["classes"], kept["weights"], kept["idf"], kept["projection"])
+            return cls(
+                kept["classes"],
+                kept["weights"],
+                kept["centre"],
+                float(kept["trust"]),
+                kept["idf"],
+                kept["projection"],
+            )
 
 
-def features(vectors: Vectors, texts: Sequence[str], idf: Matrix, projection: Matrix) -> Matrix:
-    return _features(vectors, [ngrams(text) for text in texts], idf, projection)
+def deepened(read: Vectors, centre: Matrix, trust: float) -> Matrix:
+    """Rows of `Engine.read` with the early layers taken from their centre, each again of length one, times `trust`."""
+    size = read.shape[1] - len(centre)
+    if not len(centre):
+        return read
+    layers = (read[:, size:] - centre).reshape(len(read), -1, size)
+    layers = layers / np.maximum(np.linalg.norm(layers, axis=2, keepdims=True), 1e-9)
+    return np.hstack([read[:, :size], trust * layers.reshape(len(read), -1)])
 
 
 def _features(
-    vectors: Vectors, counted: Sequence[Mapping[int, int]], idf: Matrix, projection: Matrix
+    vectors: Matrix, counted: Sequence[Mapping[int, int]], idf: Matrix, projection: Matrix
 ) -> Matrix:
     latent = np.zeros((len(counted), LATENT), dtype=np.float32)
     for row, counts in enumerate(counted):
@@ -89,9 +114,9 @@ def log_softmax(scores: Matrix) -> Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """What a head learns from: texts with their vectors, the topic of each, and how much each counts."""
+    """What a head learns from: texts and what the model reads in them, the topic of each, and how much each counts."""
 
-    vectors: Vectors
+    read: Vectors
     texts: Sequence[str]
     topics: Sequence[int]
     weights: Sequence[float]
@@ -101,9 +126,11 @@ def fit(
     examples: Examples,
     background: Vectors,
     background_texts: Sequence[str],
+    dimension: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Head, Matrix]:
-    """A head for the topics, and out-of-fold log-probabilities for every example, the background's last.
+    """A head for the topics, and out-of-fold log-probabilities for every example, the background's last. `dimension`: how
+    much of a row is the vector; what follows are the early layers.
 
     Examples with the same first line share a fold: what begins with a question must not give that question away.
     """
@@ -114,21 +141,25 @@ def fit(
     weight = np.concatenate([examples.weights, np.ones(len(chat))]).astype(np.float32)
     counted = [ngrams(text) for text in every]
     idf, projection = _latent(counted)
-    inputs = _features(np.vstack([examples.vectors, background]), counted, idf, projection)
+    centre = examples.read[:, dimension:].mean(axis=0)
+    each = sum(examples.weights) / len(classes)
+    trust, strength = min(1.0, each / MANY), STRENGTH / (1.0 + each / LOOSE)
+    deep = deepened(np.vstack([examples.read, background]), centre, trust)
+    inputs = _features(deep, counted, idf, projection)
     fold = np.array([zlib.crc32(text.split("\n", 1)[0].encode()) % FOLDS for text in every])
     unseen = np.zeros((len(every), len(classes) + 1), dtype=np.float32)
     starts = []
     for number in range(FOLDS):
         inside = fold != number
-        weights = _train(inputs[inside], targets[inside], weight[inside], len(classes) + 1, None)
+        weights = _train(inputs[inside], targets[inside], weight[inside], len(classes) + 1, strength, None)
         unseen[~inside] = log_softmax(inputs[~inside] @ weights)
         starts.append(weights)
         if progress:
             progress(number + 1, FOLDS + 1)
-    weights = _train(inputs, targets, weight, len(classes) + 1, np.mean(starts, axis=0))
+    weights = _train(inputs, targets, weight, len(classes) + 1, strength, np.mean(starts, axis=0))
     if progress:
         progress(FOLDS + 1, FOLDS + 1)
-    return Head(classes.astype(np.int32), weights, idf, projection), unseen
+    return Head(classes.astype(np.int32), weights, centre, trust, idf, projection), unseen
 
 
 def _latent(counted: Sequence[Mapping[int, int]]) -> tuple[Matrix, Matrix]:
@@ -153,7 +184,9 @@ def _latent(counted: Sequence[Mapping[int, int]]) -> tuple[Matrix, Matrix]:
     return idf, np.asarray(basis, dtype=np.float32)
 
 
-def _train(inputs: Matrix, labels: Labels, weight: Matrix, count: int, start: Matrix | None) -> Matrix:
+def _train(
+    inputs: Matrix, labels: Labels, weight: Matrix, count: int, strength: float, start: Matrix | None
+) -> Matrix:
     """Multinomial logistic regression by L-BFGS; the bias is the last input and is regularised like the rest."""
     from scipy.optimize import minimize  # type: ignore[import-untyped]
 
@@ -164,13 +197,13 @@ def _train(inputs: Matrix, labels: Labels, weight: Matrix, count: int, start: Ma
         weights = flat.reshape(shape).astype(np.float32)
         logs = log_softmax(inputs @ weights)
         value = float(
-            -STRENGTH * (weight * logs[own, labels]).sum(dtype=np.float64)
+            -strength * (weight * logs[own, labels]).sum(dtype=np.float64)
             + 0.5 * (weights**2).sum(dtype=np.float64)
         )
         errors = np.exp(logs)
         errors[own, labels] -= 1.0
         errors *= weight[:, None]
-        gradient = STRENGTH * (inputs.T @ errors) + weights
+        gradient = strength * (inputs.T @ errors) + weights
         return value, gradient.ravel().astype(np.float64)
 
     first = np.zeros(shape) if start is None else start

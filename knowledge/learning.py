@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -23,6 +24,15 @@ from knowledge.rehearsal import (
 )
 
 Progress = Callable[[str, int, int], None]
+
+
+class Reader(Protocol):
+    """What a build knows of texts. `early` is of texts whose vectors were asked for before."""
+
+    def vectors(self, texts: Sequence[str]) -> Vectors: ...
+    def early(self, texts: Sequence[str]) -> Vectors: ...
+
+
 QUESTIONS_FOR_HEAD = 4  # examples of a topic from which the head can learn it well
 HEAD_SHARE = 0.5  # of all topics: a head that knows only a few would pull everything to them
 
@@ -60,7 +70,7 @@ class Unseen:
 
 def learn(
     stage: Stage,
-    vectors_of: Callable[[Sequence[str]], Vectors],
+    reader: Reader,
     background: Sequence[str],
     labelled: Sequence[tuple[str, str]],
     max_wrong: float,
@@ -68,16 +78,16 @@ def learn(
 ) -> tuple[Head | None, Calibration]:
     """The head of a snapshot, if its topics carry one, and its calibration. Labelled questions teach both; what the
     calibration hears of them is what a head says that has not seen them."""
-    chat_vectors = vectors_of(background)
-    told = Told.of(stage, labelled, vectors_of)
+    chat_vectors = reader.vectors(background)
+    told = Told.of(stage, labelled, reader.vectors)
     report = (lambda done, of: progress("learn", done, of)) if progress else None
-    head, unseen = _head(stage, background, chat_vectors, told, report)
+    head, unseen = _head(stage, reader, background, chat_vectors, told, report)
     lines = script(stage)
     if head:
         stage = replace(stage, head_classes=head.classes)
         lines = [line for line in lines if line.text in unseen.own] or lines
     bare = bare_texts(stage, lines)
-    bare_vectors = dict(zip(bare, vectors_of(list(bare.values())), strict=True))
+    bare_vectors = dict(zip(bare, reader.vectors(list(bare.values())), strict=True))
     chat = [(text, chat_vectors[at], unseen.chat.get(text)) for at, text in enumerate(background)]
     samples = rehearse(stage, lines, bare_vectors, unseen.own, chat)
     asked = zip(told.texts, told.topics, told.vectors, strict=True)
@@ -89,6 +99,7 @@ def learn(
 
 def _head(
     stage: Stage,
+    reader: Reader,
     background: Sequence[str],
     chat: Vectors,
     told: Told,
@@ -106,15 +117,18 @@ def _head(
     chat_texts = [background[at] for at in far]
     inside, outside = told.where(covered=True), told.where(covered=False)
     asked = [told.texts[at] for at in inside + outside]
+    known = [*own.texts, *(told.texts[at] for at in inside)]
+    strange = [*(told.texts[at] for at in outside), *chat_texts]
     head, rows = heads.fit(
         Examples(
-            np.vstack([own.vectors, told.vectors[inside]]),
-            [*own.texts, *(told.texts[at] for at in inside)],
+            np.hstack([np.vstack([own.read, told.vectors[inside]]), reader.early(known)]),
+            known,
             [*own.topics, *(told.topics[at] for at in inside)],
             [*own.weights, *(1.0 for _ in inside)],
         ),
-        np.vstack([told.vectors[outside], chat[far]]),
-        [*(told.texts[at] for at in outside), *chat_texts],
+        np.hstack([np.vstack([told.vectors[outside], chat[far]]), reader.early(strange)]),
+        strange,
+        stage.vectors.shape[1],
         report,
     )
     first, last = len(own.texts), len(rows) - len(far)  # the told ones stand between the own and the chat

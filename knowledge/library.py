@@ -19,7 +19,7 @@ from knowledge.labelled import LabelledFile
 from knowledge.languages import Languages
 from knowledge.passage import PUBLIC, Built, Found, Hit, KnowledgeError, Scope, SnapshotInfo, Topic
 from knowledge.pointer import Pointer
-from knowledge.searching import Asked, Asking, Searcher
+from knowledge.searching import NOTHING, Asked, Asking, Searcher
 from knowledge.snapshot import Snapshot, read_info
 
 __all__ = ["Built", "Found", "Hit", "KnowledgeError", "Library", "Scope", "SnapshotInfo"]
@@ -41,6 +41,7 @@ class Library:
         threads: int = 1,
         workers: int = 2,
         max_wrong: float = 0.05,
+        max_wrong_of: Mapping[str, float] = NOTHING,
         max_file_bytes: int = 20_000_000,
     ) -> None:
         self._home = home
@@ -48,6 +49,7 @@ class Library:
         self._threads = threads
         self._workers = workers
         self._max_wrong = max_wrong
+        self.max_wrong_of = max_wrong_of
         self._max_file_bytes = max_file_bytes
         self._pointer = Pointer(home)
         self._labelled = LabelledFile(home / "labelled.csv")
@@ -160,7 +162,7 @@ class Library:
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Rows of length one for texts, from the same thread and batches as questions."""
         embedder = await self._engine()
-        return await embedder.ask(lambda: list(texts), lambda vectors: vectors)
+        return await embedder.ask(lambda: list(texts), lambda rows: rows[:, : embedder.engine.dimension])
 
     async def keep_labelled(self, rows: Sequence[tuple[str, str]]) -> None:
         """Remember labelled questions (text, topic id or empty): builds from now on learn from them as well."""
@@ -272,7 +274,9 @@ class Library:
             if not (folder / "meta.json").exists():
                 raise KnowledgeError(f"there is no snapshot {snapshot_id!r}")
             embedder = await self._embedder_of(await asyncio.to_thread(read_info, folder))
-            searcher = await embedder.run(lambda: Searcher(Snapshot(folder), embedder.engine))
+            searcher = await embedder.run(
+                lambda: Searcher(Snapshot(folder), embedder.engine, self.max_wrong_of)
+            )
             self._opened[snapshot_id] = searcher
             while len(self._opened) > OPENED:
                 stale = next(key for key, one in self._opened.items() if one is not self._current)

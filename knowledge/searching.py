@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from knowledge.confidence import Calibration
 from knowledge.engine import Engine, Vectors
 from knowledge.lexicon import stems_known, terms_of
 from knowledge.passage import Found, Hit, Scope
@@ -29,6 +31,7 @@ EMERGENCY = (
 RIVALS = 20  # passages looked at to find the best of another topic
 TOPICS_OFFERED = 3  # by a question that asks back
 QUESTION_AT_MOST = 2000  # characters: what comes after is a pasted log
+NOTHING: Mapping[str, float] = MappingProxyType({})
 _LINK = re.compile(r"https?://[^\s<>()\[\]\"'`]+[^\s<>()\[\]\"'`.,;:!?]")
 
 
@@ -45,12 +48,18 @@ class Asked:
 
 
 class Searcher:
-    """A snapshot ready to be asked."""
+    """A snapshot ready to be asked. `max_wrong`: categories that accept another share of wrong answers than the rest."""
 
-    def __init__(self, snapshot: Snapshot, engine: Engine) -> None:
+    def __init__(self, snapshot: Snapshot, engine: Engine, max_wrong: Mapping[str, float] = NOTHING) -> None:
         self.snapshot = snapshot
+        self._lines = {name: snapshot.calibration.drawn(share) for name, share in max_wrong.items()}
         self._gate = Gate(snapshot.topics)
         self._speller = Speller(snapshot.vocabulary, engine.knows)
+
+    def lines(self, hits: Sequence[Hit]) -> Calibration:
+        """The calibration with the lines of the category that the first result belongs to."""
+        category = hits[0].category if hits else ""
+        return self._lines.get(category, self.snapshot.calibration)
 
     def mask(self, asked: Asked) -> Mask:
         allowed = self._gate.allowed(asked.scope, asked.today)
@@ -62,12 +71,13 @@ class Searcher:
         index = self.snapshot.lexicon.words
         return self._speller.repair(question, lambda word: stems_known(index, word, open_passages))
 
-    def evidence(self, question: str, vector: Vectors, mask: Mask) -> Evidence:
+    def evidence(self, question: str, read: Vectors, mask: Mask) -> Evidence:
+        """`read`: what the model makes of the question (a row of `Engine.read`)."""
         snapshot = self.snapshot
-        similar = np.asarray(snapshot.vectors @ vector, dtype=np.float32)
+        similar = np.asarray(snapshot.vectors @ read[: snapshot.vectors.shape[1]], dtype=np.float32)
         head = None
         if snapshot.head:
-            row = snapshot.head.log_probabilities(vector[None], [question])[0]
+            row = snapshot.head.log_probabilities(read[None], [question])[0]
             head = spread(row, snapshot.head.classes, len(snapshot.topics))
         lexical = lexical_of(snapshot.lexicon, terms_of(question))
         return gather(snapshot, similar, lexical, head, mask[snapshot.passage_topic])
@@ -167,18 +177,18 @@ class Asking:
         self._ready = time.perf_counter()
         return [reading.text for reading in self._readings]
 
-    def answer(self, vectors: Vectors) -> Found:
+    def answer(self, read: Vectors) -> Found:
         """The reading with the most confident result; the plainest of equals."""
         embedded = time.perf_counter()
         best = Reading("")
         hits: tuple[Hit, ...] = ()
-        for reading, vector in zip(self._readings, vectors, strict=True):
+        for reading, row in zip(self._readings, read, strict=True):
             found = self._searcher.hits(
-                self._searcher.evidence(reading.text, vector, self._mask), self._asked.k, self._mask
+                self._searcher.evidence(reading.text, row, self._mask), self._asked.k, self._mask
             )
             if found and (not hits or found[0].confidence > hits[0].confidence):
                 best, hits = reading, found
-        calibration = self._searcher.snapshot.calibration
+        calibration = self._searcher.lines(hits)
         done = time.perf_counter()
         return Found(
             snapshot=self._searcher.snapshot.info.id,

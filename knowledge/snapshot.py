@@ -24,7 +24,7 @@ from knowledge.lexicon import Lexicon
 from knowledge.passage import KnowledgeError, Passage, SnapshotInfo, Topic
 from knowledge.store import Words, write_words
 
-FORMAT = "19"
+FORMAT = "20"
 Numbers = NDArray[np.int32]
 
 

@@ -110,7 +110,8 @@ def _topic(fields: dict[str, Any]) -> Topic:
 
 
 class VectorCache:
-    """Vectors by (model, text), so that an unchanged passage is never embedded twice."""
+    """What the model made of a text, by (model, text), so that an unchanged passage is never read twice: its vector, and
+    beside it the layers before the last, in half precision, which only a head asks for."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -119,23 +120,37 @@ class VectorCache:
             self._raw = sqlite3.connect(path, timeout=30, check_same_thread=False)
             self._raw.execute("pragma journal_mode=wal")
             self._raw.execute(
-                "create table if not exists vectors (hash blob primary key, vector blob) without rowid"
+                "create table if not exists vectors (hash blob primary key, vector blob, early blob) without rowid"
             )
 
-    def get(self, hashes: Sequence[bytes]) -> dict[bytes, Vectors]:
-        found: dict[bytes, Vectors] = {}
+    def vectors(self, hashes: Sequence[bytes]) -> dict[bytes, Vectors]:
+        return {key: np.frombuffer(value, dtype=np.float32) for key, value in self._of("vector", hashes)}
+
+    def early(self, hashes: Sequence[bytes]) -> dict[bytes, Vectors]:
+        return {
+            key: np.frombuffer(value, dtype=np.float16).astype(np.float32)
+            for key, value in self._of("early", hashes)
+        }
+
+    def _of(self, column: str, hashes: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
         for begin in range(0, len(hashes), 500):
             part = hashes[begin : begin + 500]
             marks = ",".join("?" * len(part))
-            rows = self._raw.execute(f"select hash, vector from vectors where hash in ({marks})", part)
-            found.update((bytes(key), np.frombuffer(value, dtype=np.float32)) for key, value in rows)
-        return found
+            yield from self._raw.execute(f"select hash, {column} from vectors where hash in ({marks})", part)
 
-    def put(self, vectors: Iterable[tuple[bytes, Vectors]]) -> None:
+    def put(self, read: Iterable[tuple[bytes, Vectors]], dimension: int) -> None:
+        """Keep rows of `Engine.read` whose first `dimension` numbers are the vector."""
         with _told(self._path), self._raw:
             self._raw.executemany(
-                "insert or replace into vectors values (?, ?)",
-                ((key, np.ascontiguousarray(vector, dtype=np.float32).tobytes()) for key, vector in vectors),
+                "insert or replace into vectors values (?, ?, ?)",
+                (
+                    (
+                        key,
+                        row[:dimension].astype(np.float32).tobytes(),
+                        row[dimension:].astype(np.float16).tobytes(),
+                    )
+                    for key, row in read
+                ),
             )
 
     def keep(self, hashes: Iterable[bytes], *, slack: int) -> None:

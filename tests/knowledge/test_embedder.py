@@ -45,6 +45,32 @@ def test_vectors_are_those_of_sentence_transformers(exported):
     made.close()
 
 
+def test_the_early_layers_are_those_of_the_model(exported):
+    """The words as they come in, and two thirds of the way: what transformers calls hidden states 0 and 4 of 6."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    reference = SentenceTransformer(str(export.model_folder("")), device="cpu")
+    made = OnnxEngine(exported, "fp32")
+
+    read = made.read(TEXTS)
+
+    with torch.no_grad():
+        given = reference.tokenizer(
+            TEXTS, padding=True, truncation=True, max_length=made.limit, return_tensors="pt"
+        )
+        states = reference[0].auto_model(**given, output_hidden_states=True).hidden_states
+    real = given["attention_mask"].unsqueeze(-1)
+    assert read.shape == (len(TEXTS), made.dimension + made.early) == (5, 3 * 384)
+    assert np.array_equal(read[:, :384], made.encode(TEXTS))
+    for part, at in enumerate((0, 4), start=1):
+        mean = ((states[at] * real).sum(1) / real.sum(1)).numpy()
+        mean /= np.linalg.norm(mean, axis=1, keepdims=True)
+        layer = read[:, part * 384 : (part + 1) * 384]
+        assert float(np.min(np.sum(layer * mean, axis=1))) >= export.FAITHFUL
+    made.close()
+
+
 def test_a_model_that_cannot_be_exported_runs_on_sentence_transformers(tmp_path, caplog, monkeypatch):
     """Another pooling than the exported graph can do: nothing is left of the try, and the answers are the model's."""
     folder = tmp_path / "model"
@@ -91,13 +117,16 @@ def test_a_text_has_one_vector_whoever_else_is_asked(exported, variant):
 class CountingEngine:
     """A small engine that remembers what it was asked at once."""
 
-    name, dimension, limit = "counting", 2, 128
+    name, dimension, early, limit = "counting", 2, 0, 128
 
     def __init__(self) -> None:
         self.runs: list[list[str]] = []
         self.gate: asyncio.Event | None = None
 
     def encode(self, texts, *, passages=False):
+        return self.read(texts, passages=passages)
+
+    def read(self, texts, *, passages=False):
         self.runs.append(list(texts))
         if "poison" in texts:
             raise ValueError("poison")
@@ -194,7 +223,7 @@ def test_int8_is_chosen_by_what_it_costs_on_the_teams_own_texts(exported, tmp_pa
 class Forgetful(CountingEngine):
     """An int8 variant that lost too much: what it computes has little to do with the texts."""
 
-    def encode(self, texts, *, passages=False):
+    def read(self, texts, *, passages=False):
         rows = np.array(
             [np.random.default_rng(len(text)).normal(size=384) for text in texts], dtype=np.float32
         )

@@ -115,3 +115,31 @@ async def test_transcripts_that_builds_learn_from_count_once(write, open_library
     assert (new.labelled, kept.labelled) == (2, 0)
     assert kept.rehearsed == new.rehearsed + 2
     assert kept.curve == (await calibrate(library, max_wrong=0.1)).curve
+
+
+async def test_a_category_may_accept_another_share_of_wrong_answers(write, open_library):
+    """The line is drawn on the same curve; which one counts follows from the first result."""
+    library = open_library(max_wrong=0.05, max_wrong_of={"money": 0.4, "account": 0.001})
+    topics = {
+        f"{category}/{number}.md": f"---\ntitle: {category} {number}\nquestions:\n"
+        + "".join(
+            f"  - {how} {category} thing {number} please\n" for how in ("change", "see", "get", "remove")
+        )
+        + f"---\nThe {category} thing {number} is in the settings.\n"
+        for category in ("money", "account", "other")
+        for number in ("alpha", "beta", "gamma", "delta", "omega")
+    }
+    await library.activate((await library.build([write(topics)])).info.id)
+
+    easy, strict, plain = [
+        await library.search(f"change {category} thing beta please")
+        for category in ("money", "account", "other")
+    ]
+
+    assert [found.hits[0].category for found in (easy, strict, plain)] == ["money", "account", "other"]
+    assert easy.threshold_answer < plain.threshold_answer <= strict.threshold_answer
+    assert plain.threshold_answer == library.calibration().threshold_answer
+    assert easy.threshold_clarify <= plain.threshold_clarify
+    assert "at most 40% of them are wrong" in " ".join(easy.why)
+    lines = await calibrate(library, max_wrong=0.05)
+    assert lines.categories == {"money": easy.threshold_answer, "account": strict.threshold_answer}

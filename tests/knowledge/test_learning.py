@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from knowledge import head as heads
 from knowledge.head import Examples
@@ -116,10 +117,46 @@ def test_a_text_that_begins_with_a_question_is_not_known_when_that_question_is_r
     texts = [*questions, *(f"{question}\nanswer" for question in questions)]
     learned = Examples(np.vstack([noise, noise]), texts, topics * 2, [1.0] * 80)
 
-    _, unseen = heads.fit(learned, np.zeros((0, 384), dtype=np.float32), [])
+    _, unseen = heads.fit(learned, np.zeros((0, 384), dtype=np.float32), [], 384)
 
     right = unseen[:40, :2].argmax(axis=1) == np.array(topics)
     assert right.mean() < 0.75  # with its text in another fold it would be 1
+
+
+@pytest.mark.parametrize(("each", "told_apart"), [(4, False), (200, True)])
+def test_the_early_layers_count_as_far_as_there_are_examples(each, told_apart):
+    """Two topics that only an early layer can tell apart. A few examples would make it a rule of what is chance."""
+    rng = np.random.default_rng(1)
+
+    def examples_of(count: int) -> tuple[np.ndarray, list[int]]:
+        topics = [number % 2 for number in range(count)]
+        rows = rng.standard_normal((count, 16)).astype(np.float32)
+        rows[:, 8] += np.where(topics, 3.0, -3.0)
+        for part in (slice(0, 8), slice(8, 16)):
+            rows[:, part] /= np.linalg.norm(rows[:, part], axis=1, keepdims=True)
+        return rows, topics
+
+    rows, topics = examples_of(2 * each)
+    learned = Examples(rows, [f"q{number}" for number in range(2 * each)], topics, [1.0] * len(topics))
+
+    head, _ = heads.fit(learned, np.zeros((0, 16), dtype=np.float32), [], 8)
+
+    asked, right = examples_of(400)
+    said = head.log_probabilities(asked, [""] * 400)[:, :2].argmax(axis=1)
+    assert head.trust == min(1.0, each / heads.MANY)
+    assert (np.mean(said == right) > 0.95) == told_apart
+
+
+def test_a_head_is_the_same_after_a_restart(tmp_path):
+    rng = np.random.default_rng(2)
+    rows = rng.standard_normal((30, 12)).astype(np.float32)
+    texts = [f"word{number % 7} and {number}" for number in range(30)]
+    head, _ = heads.fit(Examples(rows, texts, [n % 3 for n in range(30)], [1.0] * 30), rows[:4], texts[:4], 4)
+
+    head.save(tmp_path / "head.npz")
+
+    again = heads.Head.load(tmp_path / "head.npz")
+    assert np.array_equal(again.log_probabilities(rows, texts), head.log_probabilities(rows, texts))
 
 
 def test_questions_that_are_alone_are_rehearsed_in_a_sample_and_the_others_as_far_as_there_is_room(stage_of):
