@@ -1,9 +1,8 @@
-"""One question through gather and decide, nothing sent and nothing stored: `firstline ask`, `replay`, evaluations."""
+"""One question through gather and decide, nothing sent and nothing stored: `firstline ask`, evaluations."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -26,7 +25,7 @@ from bot.signals import Signals
 from handoff.decide import decide
 from handoff.facts import Answer
 from handoff.model import Case, Decision, Earlier, Known, Say
-from knowledge.library import KnowledgeError, Library
+from knowledge.library import Library
 
 CUSTOMER = Actor("console", "console", "you", "you")
 DESK_DECISIONS = ("answer", "clarify", "draft", "collect", "escalate", "decline")
@@ -176,39 +175,3 @@ def show(answer: Mapping[str, Any]) -> None:
     out.say(f"why: {answer['why']}")
     if not answer["answer"] and answer["nearest"]:
         out.say("nearest: " + ", ".join(f"{n['title']} ({n['confidence']:.2f})" for n in answer["nearest"]))
-
-
-async def replay_receipt(config: Config, receipt: str) -> dict[str, Any]:
-    """Search the stored snapshot again and compare with what the receipt says was found and answered."""
-    from bot.storage import Storage
-    from bot.writer import Writer
-
-    writer = Writer(config.bot.data_dir / "firstline.db")
-    await writer.open(reading=True)
-    try:
-        rows = await Storage(writer).query(
-            "SELECT at, data FROM records WHERE kind = 'receipt' AND key = ?", (receipt,)
-        )
-    finally:
-        await writer.close()
-    if not rows:
-        raise KnowledgeError(
-            f"there is no receipt {receipt!r}; `firstline tickets show` lists those of a ticket"
-        )
-    then = json.loads(rows[0]["data"])
-    from bot.app import library_of
-
-    library = library_of(config)
-    try:
-        await library.open()
-        day = day_of(rows[0]["at"], ZoneInfo(config.hours.timezone))  # what spoke then, not what speaks today
-        found = await library.search_in(str(then["snapshot"]), str(then["question"]), now=day)
-    finally:
-        library.close()
-    top = found.hits[0] if found.hits else None
-    now = {
-        "topic": top.topic if top else "", "version": top.version if top else "", "text": top.text if top else "",
-        "snapshot": found.snapshot,
-    }  # fmt: skip
-    kept = {key: then.get(key, "") for key in now}
-    return {"receipt": receipt, "same": kept == now, "then": kept, "now": now}

@@ -23,7 +23,7 @@ from bot.signals import Signal, Signals
 from bot.writing import Writing
 from handoff.decide import wants_search, wants_signals
 from handoff.listening import answers_form
-from handoff.model import Case, Earlier, Found, Hit, Known
+from handoff.model import Case, Earlier, Found, Hit, Known, Searched
 from handoff.policy import Policy, same_person
 from knowledge.library import Found as KnowledgeFound
 from knowledge.library import Library, Scope
@@ -94,10 +94,11 @@ class Gatherer:
         )  # fmt: skip
         said = wants_signals(case, event, self.policy, now)
         question = wants_search(case, event, self.policy, now)
+        today = day_of(now, self._zone)
         # Side by side: the embedder computes what is asked of it in one batch, and the database is read meanwhile.
         signal, found, earlier = await asyncio.gather(
             self._signals.check(said, meaning=not answers_form(case, said)) if said else _absent(),
-            self._search(case, event, question, day_of(now, self._zone)) if question else _nothing_found(),
+            self._search(case, event, question, today) if question else _nothing_found(),
             self._earlier(case, event),
         )
         known = replace(known, earlier=earlier)
@@ -106,8 +107,12 @@ class Gatherer:
         results, failure = found
         if results:
             known = await self._boundaries(
-                replace(known, found=results, snapshot=results[0].snapshot), said or question
-            )
+                replace(
+                    known, found=results, snapshot=results[0].snapshot,
+                    searched=searched_of(scope_of(case, event), today),
+                ),
+                said or question,
+            )  # fmt: skip
         if question and self._incidents is not None:
             incident, text = await self._incidents.joined(question)
             known = replace(known, incident=text, incident_id=incident)
@@ -199,6 +204,14 @@ def scope_of(case: Case, event: Inbound) -> Scope:
     return Scope(
         channel=place.channel, roles=roles, language=case.language, tags=tags, audience=audience,
         previous=case.questions[-1] if case.questions else "",
+    )  # fmt: skip
+
+
+def searched_of(scope: Scope, today: date) -> Searched:
+    """A scope in the desk's words, as the receipt keeps it."""
+    return Searched(
+        channel=scope.channel, roles=tuple(sorted(scope.roles)), audience=tuple(sorted(scope.audience)),
+        tags=tuple(scope.tags), language=scope.language, previous=scope.previous, day=today.isoformat(),
     )  # fmt: skip
 
 

@@ -175,17 +175,18 @@ def calibrate(
 
 @typer_app.command()
 def replay(receipt: str, config: ConfigFile = None, json: Json = False) -> int:
-    """Reproduce an answer from its receipt (A-…). On the snapshot that gave it; exit 1 when it differs."""
-    from bot.asking import replay_receipt
+    """Reproduce an answer from its receipt (A-…), asked as it was asked then: in the snapshot that gave it, for the same
+    people, on the same day. Exit 1 when it differs, or when it cannot be reproduced."""
+    from bot.replaying import replayed
+    from bot.shell_records import show_replay
 
-    result = asyncio.run(replay_receipt(configured(config), receipt))
+    if not receipt.upper().startswith("A-"):
+        raise typer.BadParameter(f"{receipt!r} is no receipt; write A-…", param_hint="RECEIPT")
+    result = asyncio.run(replayed(configured(config), receipt))
     if json:
         out.as_json(result)
     else:
-        out.say("the same, word for word" if result["same"] else "it differs")
-        out.table(
-            ["", "then", "now"], [[k, result["then"].get(k), result["now"].get(k)] for k in result["then"]]
-        )
+        show_replay(result)
     return 0 if result["same"] else 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -124,6 +124,26 @@ def show_ticket(ticket: str, config: ConfigFile = None, json: Json = False) -> i
     out.table(["when (UTC)", "event", "decision", "why"],
               [[out.moment(h["at"]), h["event"], h["decision"], h["why"]] for h in found["history"]])  # fmt: skip
     return 0
+
+
+def show_replay(result: Mapping[str, Any]) -> None:
+    """What `replay` found, for people."""
+    whole = result["text"]["now"] is not None
+    words = {
+        "same": "the same, word for word" if whole else "made from the same passages",
+        "differs": "it differs",
+        "unknown": "it cannot be reproduced",
+    }
+    out.say(words[result["verdict"]])
+    for line in result["notes"]:
+        out.say(line)
+    rows: list[list[Any]] = []
+    for part in result["parts"]:
+        rows.append(["question", part["question"], part["question"]])
+        rows += [[name, part["then"][name], part["now"][name]] for name in part["then"]]
+        rows += [["made from", c["topic"], c["topic"] if c["found"] else None] for c in part.get("cites", ())]
+    out.table(["", "then", "now"], [*rows, ["text", result["text"]["then"], result["text"]["now"]]])
+    out.say(f"snapshot {result['snapshot']}, {result['day']}")
 
 
 def _shown(column: str, value: Any) -> Any:

@@ -5,8 +5,8 @@ Approved text is never changed on its way, and every answer leaves its receipt.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Literal
+from dataclasses import asdict, replace
+from typing import Any, Literal
 
 from adapters.port import ActionInvoked
 from handoff import collect, escalation, listening
@@ -170,6 +170,8 @@ def _receipt(t: Turn, receipt: str, known: list[Found], hits: list[Hit], text: s
         threshold=found.threshold_answer,
         scores=[[h.topic, h.version, h.score, dict(h.evidence)] for h in found.hits[:5]],
         parts=[[f.question, h.topic, h.version] for f, h in zip(known, hits, strict=True)],
+        each=[_part(f, h) for f, h in zip(known, hits, strict=True)],
+        searched=asdict(t.known.searched) if t.known.searched is not None else None,
         chosen=isinstance(
             t.event, ActionInvoked
         ),  # the customer picked the topic: not what the search put first
@@ -177,6 +179,18 @@ def _receipt(t: Turn, receipt: str, known: list[Found], hits: list[Hit], text: s
         text=text,
         at=t.now,
     )
+
+
+def _part(found: Found, hit: Hit) -> dict[str, Any]:
+    """What `parts` does not say of one of them. The language is the one that the search settled on."""
+    cited = [found.hits[n - 1] for n in found.composed_sources] if found.composed else []
+    return {
+        "passage": hit.passage,
+        "language": found.language,
+        "confidence": hit.confidence,
+        "composed": bool(found.composed),
+        "cites": [[h.topic, h.version, h.passage] for h in cited],
+    }
 
 
 def _text(known: list[Found], hits: list[Hit] | None = None) -> str:

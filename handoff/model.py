@@ -250,6 +250,20 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search was given beside the question: where and as whom, after which question, on which day. The receipt
+    keeps it, so that `replay` asks the same again."""
+
+    channel: str = ""
+    roles: tuple[str, ...] = ()
+    audience: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    language: str = ""
+    previous: str = ""
+    day: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why something fired or is urgent, as data: `handoff.reasons` puts it into the language of the desk.
 
@@ -309,6 +323,7 @@ class Known:
     redacted: tuple[str, ...] = ()  # kinds of secrets that were removed before the first write
     snapshot: str = ""
     choices: Mapping[str, Any] = field(default_factory=dict)
+    searched: Searched | None = None  # what the search for `found` was given
 
 
 # --- what follows ----------------------------------------------------------------------------------------

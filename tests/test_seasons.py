@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from adapters.port import Actor, MessageReceived, MsgRef, Place
-from bot.asking import replay_receipt
 from bot.batch import Step
+from bot.replaying import replayed
 from bot.routing import fresh_case
 from tests.security.scene import Desk
 from tests.stage import Knowledge
@@ -69,8 +69,8 @@ async def test_what_admins_see_follows_the_desks_day_as_answers_do(
 
         # An answer is judged by the day on which it was given, whenever somebody asks why.
         (receipt,) = await desk.rows("SELECT key FROM records WHERE kind = 'receipt'")
-        again = await replay_receipt(desk.driver.stage.config, receipt["key"])
-        assert again["now"]["topic"] == "new-year-offer"
+        again = await replayed(desk.driver.stage.config, receipt["key"])
+        assert again["parts"][0]["now"]["topic"] == "new-year-offer"
         assert again["same"]
 
 

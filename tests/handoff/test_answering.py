@@ -10,7 +10,7 @@ from adapters.port import MessageAction, MsgRef, ReactionChanged
 from handoff.decide import concerns, wants_search, wants_signals
 from handoff.facts import Answer, Ask, AskField, HandedOver, Incident, Line, Offer, Shadow
 from handoff.facts import Draft as DraftFact
-from handoff.model import CloseThread, Earlier, Keep, Mark, Open, Phase, Say
+from handoff.model import CloseThread, Earlier, Keep, Mark, Open, Phase, Say, Searched
 from handoff.policy import CategoryRule, ChannelRule
 from tests.handoff.scene import (
     ANA,
@@ -52,6 +52,19 @@ def test_the_receipt_holds_what_a_replay_needs() -> None:
     assert wanted.items() <= receipt.data.items()
     assert receipt.data["text"] == REFUND.text
     assert receipt.data["trace"]
+
+
+def test_the_receipt_holds_what_the_search_was_given_and_what_a_composed_answer_cites() -> None:
+    scene = Scene()
+    given = Searched(channel="help", roles=("gold",), previous="before", day="2027-01-11")
+    composed = replace(found(REFUND, INVOICE), composed="As a model says it.", composed_sources=(2, 1))
+    scene.asks("How do I get my money back?", composed, searched=given)
+    (receipt,) = scene.kept("receipt")
+    assert receipt.data["searched"]["roles"] == ("gold",)
+    assert (receipt.data["searched"]["previous"], receipt.data["searched"]["day"]) == ("before", "2027-01-11")
+    (part,) = receipt.data["each"]
+    assert part["composed"]
+    assert [topic for topic, _, _ in part["cites"]] == ["invoice", "refund"]
 
 
 @pytest.mark.parametrize(
