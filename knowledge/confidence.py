@@ -67,8 +67,13 @@ class Calibration:
     ] = ()  # (confidence, right, weight) of every rehearsed question
 
     def probability(self, evidence: Sequence[float] | NDArray[np.float32]) -> float:
-        given = np.array([1.0, *evidence])
-        return float(sigmoid(given @ np.array(self.covered)) * sigmoid(given @ np.array(self.right)))
+        return float(self.probabilities(np.array([evidence], dtype=np.float64))[0])
+
+    def probabilities(self, evidence: NDArray[np.float32] | Numbers) -> Numbers:
+        """One for each row of evidence (rows x FEATURES)."""
+        both = np.array([self.covered, self.right])
+        chance = sigmoid(evidence.astype(np.float64) @ both[:, 1:].T + both[:, 0])
+        return np.asarray(chance[:, 0] * chance[:, 1])
 
     def drawn(self, max_wrong: float) -> Calibration:
         """The same confidences, with the lines that another share of wrong answers draws."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,21 @@ def ngrams(text: str) -> dict[int, int]:
     """Hashed character n-grams of two to five letters inside words, and how often each occurs."""
     counts: dict[int, int] = {}
     for word in words(text):
-        padded = f" {word} ".encode()
-        for size in (2, 3, 4, 5):
-            for at in range(len(padded) - size + 1):
-                bucket = zlib.crc32(padded[at : at + size]) % BUCKETS
-                counts[bucket] = counts.get(bucket, 0) + 1
+        for bucket in _buckets(word):
+            counts[bucket] = counts.get(bucket, 0) + 1
     return counts
+
+
+@lru_cache(
+    maxsize=20_000
+)  # most words come again; hashing their pieces takes longer than the rest of the head
+def _buckets(word: str) -> tuple[int, ...]:
+    padded = f" {word} ".encode()
+    return tuple(
+        zlib.crc32(padded[at : at + size]) % BUCKETS
+        for size in (2, 3, 4, 5)
+        for at in range(len(padded) - size + 1)
+    )
 
 
 @dataclass(frozen=True, slots=True)

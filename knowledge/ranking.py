@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -124,21 +124,22 @@ def order_of(evidence: Evidence, most: int) -> NDArray[np.intp]:
 
 
 def features(
-    evidence: Evidence, passage_topic: Numbers, at: int, order: Sequence[int] | NDArray[np.intp]
+    evidence: Evidence, passage_topic: Numbers, at: NDArray[np.intp], order: NDArray[np.intp]
 ) -> Scores:
-    """What the confidence in passage `at` rests on: see FEATURES in knowledge.confidence."""
-    topic = passage_topic[at]
-    rival = next((float(evidence.score[one]) for one in order if passage_topic[one] != topic), 0.0)
-    rival_head = next((float(evidence.head[one]) for one in order if passage_topic[one] != topic), 0.0)
-    return np.array(
+    """What the confidence in each of the passages `at` rests on: a row each, with FEATURES of knowledge.confidence. The
+    rival is the best passage in `order` of another topic."""
+    score, head = evidence.score[at], evidence.head[at]
+    other = passage_topic[order] != passage_topic[at][:, None]
+    rival, has = order[other.argmax(axis=1)], other.any(axis=1)
+    return np.stack(
         [
             evidence.meaning[at],
             evidence.covered[at],
-            evidence.score[at] - rival,
-            evidence.head[at],
-            evidence.head[at] - rival_head,
-            min(float(evidence.words[at]) / 20.0, 1.5),
-            evidence.crowd,
+            score - np.where(has, evidence.score[rival], 0.0),
+            head,
+            head - np.where(has, evidence.head[rival], 0.0),
+            np.minimum(evidence.words[at] / 20.0, 1.5),
+            np.full(len(at), evidence.crowd),
         ],
-        dtype=np.float32,
-    )
+        axis=1,
+    ).astype(np.float32)

@@ -174,9 +174,8 @@ def _ask(
 ) -> Sample:
     evidence = gather(stage, similar, lexical, head, allowed)
     order = order_of(evidence, 20)
-    at = int(order[0])
-    found = features(evidence, stage.passage_topic, at, order)
-    right = int(stage.passage_topic[at]) == topic
+    found = features(evidence, stage.passage_topic, order[:1], order)[0]
+    right = int(stage.passage_topic[order[0]]) == topic
     return Sample(tuple(map(float, found)), right, weight, kind, covered=topic >= 0)
 
 

@@ -84,15 +84,20 @@ class Searcher:
 
     def hits(self, evidence: Evidence, k: int, mask: Mask) -> tuple[Hit, ...]:
         order = self._emergency(evidence, order_of(evidence, max(k, RIVALS)))
-        hits: list[Hit] = []
-        for at in order[:k]:
-            basis = features(evidence, self.snapshot.passage_topic, int(at), order)
-            confidence = self.snapshot.calibration.probability(basis)
-            if hits:  # what is not first is at most as likely as what the first leaves over
-                confidence = min(confidence, 1.0 - hits[0].confidence)
-            shown = {name: round(float(getattr(evidence, name)[at]), 4) for name in SHOWN}
-            hits.append(self._hit(int(at), float(evidence.score[at]), round(confidence, 4), mask, shown))
-        return tuple(hits)
+        first = order[:k]
+        if not len(first):
+            return ()
+        basis = features(evidence, self.snapshot.passage_topic, first, order)
+        confidence = self.snapshot.calibration.probabilities(basis)
+        # what is not first is at most as likely as what the first leaves over
+        confidence[1:] = np.minimum(confidence[1:], 1.0 - round(float(confidence[0]), 4))
+        shown = np.stack([getattr(evidence, name)[first] for name in SHOWN], axis=1).tolist()
+        return tuple(
+            self._hit(at, score, sure, mask, dict(zip(SHOWN, (round(one, 4) for one in row), strict=True)))
+            for at, score, sure, row in zip(
+                first.tolist(), evidence.score[first].tolist(), confidence.tolist(), shown, strict=True
+            )
+        )
 
     def _emergency(self, evidence: Evidence, order: NDArray[np.intp]) -> NDArray[np.intp]:
         """An emergency that is meant closely enough is answered first and alone."""
@@ -121,7 +126,7 @@ class Searcher:
             path=topic.path,
             version=self.snapshot.versions[passage.topic],
             score=round(score, 4),
-            confidence=confidence,
+            confidence=round(confidence, 4),
             text=passage.text,
             passage=passage.heading or passage.text,
             passage_id=f"{topic.key}#{passage.number}",

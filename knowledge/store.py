@@ -16,6 +16,7 @@ from knowledge.engine import Vectors
 from knowledge.passage import KnowledgeError, Passage, Section, Topic
 from knowledge.tokens import fts_query, query_words
 
+REMEMBERED = 2000  # passages of a snapshot: about a megabyte
 _SCHEMA = """
 create table topics (number integer primary key, id text not null, language text not null, version text not null,
                      fields text not null);
@@ -71,6 +72,7 @@ class Words:
             f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
         )
         self._db = sqlite_utils.Database(self._raw)
+        self._recent: dict[int, Passage] = {}
 
     def topics(self) -> tuple[list[Topic], list[str]]:
         """The topics in order, and their versions."""
@@ -78,6 +80,15 @@ class Words:
         return [_topic(json.loads(row[0])) for row in rows], [str(row[1]) for row in rows]
 
     def passage(self, number: int) -> Passage:
+        """A passage; those asked for lately are remembered, as the same few answer most questions."""
+        known = self._recent.get(number)
+        if known is None:
+            if len(self._recent) >= REMEMBERED:
+                self._recent.clear()
+            known = self._recent[number] = self._read(number)
+        return known
+
+    def _read(self, number: int) -> Passage:
         row = self._raw.execute(
             "select topic, position, heading, text from passages where number = ?", [number]
         ).fetchone()
