@@ -269,14 +269,22 @@ async def test_what_was_only_thought_in_shadow(knowledge: Knowledge, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("text", "Within 30 days."), ("parts", [["How?", "refund-policy", "v0"]])]
+    "change",
+    [
+        pytest.param(lambda data: data.update(text="Within 30 days."), id="the text"),
+        pytest.param(lambda data: data["parts"][0].__setitem__(1, "refund-policy"), id="the topic"),
+        pytest.param(lambda data: data["parts"][0].__setitem__(2, "another"), id="the version"),
+        pytest.param(lambda data: data["each"][0].update(passage="password-reset#2"), id="the passage"),
+    ],
 )
-async def test_what_differs_is_said(desk: Desk, name: str, value: Any) -> None:
+async def test_what_differs_is_said(desk: Desk, change: Callable[[dict[str, Any]], None]) -> None:
     await desk.says("ana", "How do I reset my password?")
     key, _ = await receipt(desk)
-    rewritten(desk, key, lambda data: data.update({name: value}))
+    rewritten(desk, key, change)
 
-    assert (await again(desk))["verdict"] == "differs"
+    result = await again(desk)
+
+    assert (result["verdict"], result["same"]) == ("differs", False)
 
 
 async def test_an_old_receipt_is_reproduced_or_said_to_be_too_old(desk: Desk) -> None:
