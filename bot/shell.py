@@ -175,8 +175,10 @@ def calibrate(
 
 @typer_app.command()
 def replay(receipt: str, config: ConfigFile = None, json: Json = False) -> int:
-    """Reproduce an answer from its receipt (A-…), asked as it was asked then: in the snapshot that gave it, for the same
-    people, on the same day. Exit 1 when it differs, or when it cannot be reproduced."""
+    """Reproduce an answer from its receipt (A-…).
+
+    It is asked as it was asked then: in the snapshot that gave it, for the same people, on the same day. Exit 1 when it
+    differs, or when it cannot be reproduced."""
     from bot.replaying import replayed
     from bot.shell_records import show_replay
 

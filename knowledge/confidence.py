@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from knowledge.ranking import HEAD
+
 Numbers = NDArray[np.float64]
 FEATURES = ("meaning", "covered", "margin", "head", "head_margin", "words", "crowd")
 PRIOR: Mapping[
@@ -61,6 +63,7 @@ class Calibration:
     threshold_answer: float = 0.9
     threshold_clarify: float = 0.4
     max_wrong: float = 0.05
+    lean: str = HEAD  # what the ranking leaned on in the rehearsal, and leans on in a search
     summary: Mapping[str, float | str] = field(default_factory=dict)
     curve: tuple[
         tuple[float, bool, float], ...

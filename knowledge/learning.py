@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,9 +11,10 @@ from typing import Protocol
 import numpy as np
 
 from knowledge import head as heads
-from knowledge.confidence import Calibration, calibrate
+from knowledge.confidence import Calibration, Sample, calibrate
 from knowledge.engine import Vectors
 from knowledge.head import Examples, Head, Matrix
+from knowledge.ranking import HEAD, WORDS
 from knowledge.rehearsal import (
     RELATED,
     Stage,
@@ -89,12 +91,33 @@ def learn(
     bare = bare_texts(stage, lines)
     bare_vectors = dict(zip(bare, reader.vectors(list(bare.values())), strict=True))
     chat = [(text, chat_vectors[at], unseen.chat.get(text)) for at, text in enumerate(background)]
-    samples = rehearse(stage, lines, bare_vectors, unseen.own, chat)
+    rehearsed = {
+        lean: rehearse(replace(stage, lean=lean), lines, bare_vectors, unseen.own, chat)
+        for lean in ((HEAD, WORDS) if head else (HEAD,))
+    }
+    lean = better(rehearsed)
+    stage, samples = replace(stage, lean=lean), rehearsed[lean]
     asked = zip(told.texts, told.topics, told.vectors, strict=True)
     samples += rehearse_labelled(
         stage, [(text, topic, vector, unseen.told.get(text)) for text, topic, vector in asked]
     )
-    return head, calibrate(in_their_share(samples), head=head is not None, max_wrong=max_wrong)
+    made = calibrate(in_their_share(samples), head=head is not None, max_wrong=max_wrong)
+    return head, replace(made, lean=lean)
+
+
+def better(rehearsed: Mapping[str, Sequence[Sample]]) -> str:
+    """What the ranking should lean on: the words only where they find clearly more of the snapshot's own questions, by two
+    standard errors of the questions that just one of the two finds (McNemar, Psychometrika 12, 1947)."""
+    if WORDS not in rehearsed:
+        return HEAD
+    pairs = [
+        (one.right, other.right)
+        for one, other in zip(rehearsed[HEAD], rehearsed[WORDS], strict=True)
+        if one.kind == "own"
+    ]
+    lost = sum(head and not words for head, words in pairs)
+    won = sum(words and not head for head, words in pairs)
+    return WORDS if won - lost > 2 * math.sqrt(won + lost) else HEAD
 
 
 def _head(

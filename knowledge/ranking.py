@@ -17,12 +17,24 @@ Mask = NDArray[np.bool_]
 
 # How much each kind of evidence counts, in units of cosine: without a head, and where a head knows every topic. Chosen
 # on the development halves (docs/knowledge.md) from coarse grids; the ranking is flat around them, hence round numbers.
-WEIGHTS: Mapping[str, tuple[float, float]] = {
-    "meaning": (1.0, 1.0),
-    "words": (0.5, 0.1),
-    "covered": (0.25, 0.05),
-    "phrases": (0.25, 0.05),
-    "head": (0.7, 1.4),
+# With a head the ranking leans on it, or else on the words: a snapshot's rehearsal tells which finds more of it. Texts that
+# say much and few questions speak for the words.
+HEAD, WORDS = "head", "words"
+WEIGHTS: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    HEAD: {
+        "meaning": (1.0, 1.0),
+        "words": (0.5, 0.1),
+        "covered": (0.25, 0.05),
+        "phrases": (0.25, 0.05),
+        "head": (0.7, 1.4),
+    },
+    WORDS: {
+        "meaning": (1.0, 1.0),
+        "words": (0.5, 0.5),
+        "covered": (0.25, 0.25),
+        "phrases": (0.25, 0.25),
+        "head": (0.7, 0.7),
+    },
 }
 NEVER = -99.0  # the log-probability of a topic that the head does not know
 HEAD_FLOOR = 7.0  # a log-probability below minus this is no evidence at all
@@ -60,9 +72,10 @@ def gather(
     lexical: tuple[Scores, Scores, Scores],
     head: Scores | None,
     allowed: Mask,
+    lean: str = HEAD,
 ) -> Evidence:
     """One score per passage. `similar` is the cosine of every key; `lexical` words, coverage and phrases of every
-    passage; `head` the log-probability of every topic. Passages outside `allowed` take no part."""
+    passage; `head` the log-probability of every topic. Passages outside `allowed` take no part. `lean`: of WEIGHTS."""
     meaning = np.maximum.reduceat(similar, place.key_start) if len(similar) else np.zeros(0, dtype=np.float32)
     words, covered, phrases = (np.where(allowed, one, 0.0).astype(np.float32) for one in lexical)
     heads = np.zeros(len(meaning), dtype=np.float32)
@@ -70,7 +83,7 @@ def gather(
     if head is not None:
         heads = np.clip(1.0 + head[place.passage_topic] / HEAD_FLOOR, 0.0, 1.0).astype(np.float32)
         share = float(np.mean(head > NEVER))
-    weight = {name: plain + (rich - plain) * share for name, (plain, rich) in WEIGHTS.items()}
+    weight = {name: plain + (rich - plain) * share for name, (plain, rich) in WEIGHTS[lean].items()}
     score = (
         weight["meaning"] * meaning
         + weight["words"] * _relative(words)

@@ -16,9 +16,11 @@ from knowledge.confidence import Sample
 from knowledge.cutting import Key
 from knowledge.engine import Vectors
 from knowledge.head import Matrix
+from knowledge.languages import plainly
 from knowledge.lexicon import Lexicon, count, terms_of
-from knowledge.passage import Passage, Topic
-from knowledge.ranking import NEVER, Numbers, Scores, features, gather, lexical_of, order_of
+from knowledge.passage import Passage, Scope, Topic
+from knowledge.ranking import HEAD, NEVER, Numbers, Scores, features, gather, lexical_of, order_of
+from knowledge.scope import Gate, Mask
 
 OWN_AT_MOST = 400
 LONE_AT_MOST = (
@@ -41,6 +43,7 @@ class Stage:
     key_start: Numbers
     lexicon: Lexicon
     head_classes: Numbers | None = None
+    lean: str = HEAD  # what the ranking leans on where there is a head
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,30 @@ def bare_texts(stage: Stage, lines: Sequence[Line]) -> dict[int, str]:
     return {at: text for at, text in found.items() if text.strip()}
 
 
+class Heard:
+    """Which passages a question of a language is asked of, as in a search: of a topic that exists in several languages
+    only one speaks, so that its translations are no rivals."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._gate = Gate(stage.topics)
+        self._masks: dict[str, Mask] = {}
+        self._variants: dict[str, list[int]] = {}
+        for at, topic in enumerate(stage.topics):
+            self._variants.setdefault(topic.id, []).append(at)
+
+    def by(self, language: str) -> Mask:
+        if language not in self._masks:
+            every = np.ones(len(self._stage.topics), dtype=bool)
+            speaking = self._gate.narrowed(every, Scope(), language)
+            self._masks[language] = speaking[self._stage.passage_topic]
+        return self._masks[language]
+
+    def variants(self, topic: int) -> Sequence[int]:
+        """A topic in all its languages."""
+        return self._variants[self._stage.topics[topic].id]
+
+
 def rehearse(
     stage: Stage,
     lines: Sequence[Line],
@@ -110,13 +137,14 @@ def rehearse(
     """
     samples: list[Sample] = []
     similar = stage.vectors @ stage.vectors[[line.key for line in lines]].T if lines else np.zeros((0, 0))
-    everything = np.ones(len(stage.passage_topic), dtype=bool)
-    several = len(set(stage.passage_topic.tolist())) > 1
+    heard = Heard(stage)
+    several = len({topic.id for topic in stage.topics}) > 1
     for column, line in enumerate(lines):
         own = _without_own(stage, line, np.array(similar[:, column], dtype=np.float32), bare)
         lexical = _lexical_without(stage, line)
         head = _topic_row(stage, unseen.get(line.text))
         topic = int(stage.passage_topic[line.passage])
+        everything = heard.by(stage.topics[topic].language)
         others = len(stage.topics[topic].questions) - 1
         weight = others / (others + HALF_FAITHFUL)
         samples.append(
@@ -127,8 +155,9 @@ def rehearse(
             close = np.array(similar[:, column], dtype=np.float32)
             samples.append(_ask(stage, close, whole, head, everything, topic, 0.0, "known"))
         if several and weight > 0:
-            absent = stage.passage_topic != topic
-            without = None if head is None else _without_topic(head, topic)
+            gone = heard.variants(topic)
+            absent = everything & ~np.isin(stage.passage_topic, gone)
+            without = None if head is None else _without_topics(head, gone)
             samples.append(_ask(stage, own, lexical, without, absent, -1, ABSENT_SHARE * weight, "absent"))
     near = np.stack([vector for _, vector, _ in chat]) @ stage.vectors.T if chat else np.zeros((0, 0))
     kept = [
@@ -137,15 +166,16 @@ def rehearse(
     share = CHAT_SHARE * max(sum(one.weight for one in samples), 20.0) / max(len(kept), 1)
     for text, close, row in kept:
         lexical = lexical_of(stage.lexicon, terms_of(text))
-        samples.append(_ask(stage, close, lexical, _topic_row(stage, row), everything, -1, share, "chat"))
+        samples.append(_ask(stage, close, lexical, _topic_row(stage, row), heard.by(""), -1, share, "chat"))
     return samples
 
 
 def rehearse_labelled(stage: Stage, rows: Sequence[tuple[str, int, Vectors, Scores | None]]) -> list[Sample]:
     """Samples from labelled questions (text, topic or -1, vector, head's row); they are taken as they are."""
-    everything = np.ones(len(stage.passage_topic), dtype=bool)
+    heard = Heard(stage)
     samples = []
     for text, topic, vector, row in rows:
+        everything = heard.by(plainly(text))
         close = np.asarray(stage.vectors @ vector, dtype=np.float32)
         lexical = lexical_of(stage.lexicon, terms_of(text))
         kind = "labelled" if topic >= 0 else "strange"
@@ -172,7 +202,7 @@ def _ask(
     weight: float,
     kind: str,
 ) -> Sample:
-    evidence = gather(stage, similar, lexical, head, allowed)
+    evidence = gather(stage, similar, lexical, head, allowed, stage.lean)
     order = order_of(evidence, 20)
     found = features(evidence, stage.passage_topic, order[:1], order)[0]
     right = int(stage.passage_topic[order[0]]) == topic
@@ -212,9 +242,9 @@ def texts_of(topic: Topic, passage: Passage) -> list[str]:
     return texts if topic.title in topic.questions else [topic.title, *texts]
 
 
-def _without_topic(head: Scores, topic: int) -> Scores:
-    """What the head would say had it never heard of a topic: that topic's probability goes to the others."""
-    left = max(1.0 - float(np.exp(head[topic])), 1e-4)
+def _without_topics(head: Scores, gone: Sequence[int]) -> Scores:
+    """What the head would say had it never heard of these topics: their probability goes to the others."""
+    left = max(1.0 - float(np.exp(head[list(gone)]).sum()), 1e-4)
     return np.where(head > NEVER, np.minimum(head - np.log(left), 0.0), NEVER).astype(np.float32)
 
 

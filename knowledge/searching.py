@@ -80,7 +80,8 @@ class Searcher:
             row = snapshot.head.log_probabilities(read[None], [question])[0]
             head = spread(row, snapshot.head.classes, len(snapshot.topics))
         lexical = lexical_of(snapshot.lexicon, terms_of(question))
-        return gather(snapshot, similar, lexical, head, mask[snapshot.passage_topic])
+        allowed = mask[snapshot.passage_topic]
+        return gather(snapshot, similar, lexical, head, allowed, snapshot.calibration.lean)
 
     def hits(self, evidence: Evidence, k: int, mask: Mask) -> tuple[Hit, ...]:
         order = self._emergency(evidence, order_of(evidence, max(k, RIVALS)))

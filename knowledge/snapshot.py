@@ -24,7 +24,7 @@ from knowledge.lexicon import Lexicon
 from knowledge.passage import KnowledgeError, Passage, SnapshotInfo, Topic
 from knowledge.store import Words, write_words
 
-FORMAT = "20"
+FORMAT = "21"
 Numbers = NDArray[np.int32]
 
 

@@ -49,3 +49,14 @@ def test_a_translation_may_do_what_the_original_may() -> None:
             original.level, original.category, original.audience, original.kind, original.owner,
         ), one.key  # fmt: skip
         assert bool(one.escalate_when) == bool(original.escalate_when), one.key
+
+
+def test_no_question_has_slipped_into_an_approved_text() -> None:
+    """An indented list at the end of a text looks like the front matter's `questions:`, and would be sent to customers."""
+    slipped = [
+        path.name
+        for path in sorted((ROOT / KNOWLEDGE).rglob("*.md"))
+        if path.read_text("utf-8").rstrip().rsplit("\n", 1)[-1].startswith("  - ")
+    ]
+
+    assert slipped == []

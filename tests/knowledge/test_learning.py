@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from knowledge import head as heads
+from knowledge.confidence import Sample
 from knowledge.head import Examples
-from knowledge.learning import QUESTIONS_FOR_HEAD, examples
+from knowledge.learning import QUESTIONS_FOR_HEAD, better, examples
 from knowledge.library import Found, Library
+from knowledge.ranking import HEAD, WORDS
 from knowledge.rehearsal import LONE_AT_MOST, Stage, bare_texts, script
 
 ASKED = {
@@ -204,3 +206,50 @@ async def test_a_question_labelled_as_not_covered_makes_the_like_of_it_less_sure
     before, after = await before_and_after(write, open_library, "where do I buy a password book", labelled)
 
     assert after.hits[0].evidence["head"] < before.hits[0].evidence["head"] - 0.1
+
+
+def test_the_ranking_leans_on_words_only_where_they_clearly_find_more():
+    """Two standard errors of the questions that just one of the two finds."""
+
+    def samples(right: list[bool]) -> list[Sample]:
+        return [Sample((0.0,) * 7, one, 1.0, "own") for one in right] + [
+            Sample((0.0,) * 7, True, 1.0, "chat")
+        ]
+
+    both, neither = [True] * 50, [False] * 20
+    chance, clear = [False] * 9 + [True] * 5, [False] * 14
+    for head, words, lean in (
+        (both + chance, both + [not one for one in chance], HEAD),
+        (both + clear, both + [True] * 14, WORDS),
+        (both + [True] * 14, both + clear, HEAD),
+        (neither, neither, HEAD),
+    ):
+        assert better({HEAD: samples(head), WORDS: samples(words)}) == lean
+    assert better({HEAD: samples(clear)}) == HEAD
+
+
+async def test_where_only_the_texts_say_what_is_asked_for_the_ranking_leans_on_words(write, open_library):
+    """Each question names a part that nothing but its topic's text names, so that no other question helps the head."""
+    rooms = ("north", "south", "east", "west", "upper", "lower", "inner", "outer", "middle", "corner")
+    parts = """anchor basket candle drawer ember funnel garnet hammer island jigsaw kettle ladder mirror needle orchid pillow
+    quartz ribbon saddle teapot urchin velvet walnut yarn zipper apron bucket carpet dustpan easel feather goblet hinge icicle
+    jacket kazoo lantern magnet napkin oyster""".split()  # noqa: SIM905 - as a list it would be a page
+    topics = {
+        f"{room}.md": json.dumps(
+            {"title": f"The {room} room", "questions": [f"What about the {part}?" for part in mine]}
+        )
+        for room, mine in ((room, parts[4 * at : 4 * at + 4]) for at, room in enumerate(rooms))
+    }
+    texts = {
+        f"{room}.md": f"Kept in the {room} room: "
+        + ", ".join(f"the {part}" for part in parts[4 * at : 4 * at + 4])
+        for at, room in enumerate(rooms)
+    }
+    library = open_library()
+    files = {name: f"---\n{head}\n---\n{texts[name]}.\n" for name, head in topics.items()}
+    await library.activate((await library.build([write(files)])).info.id)
+
+    assert library.calibration().lean == WORDS
+    again = open_library()
+    await again.open()
+    assert again.calibration() == library.calibration()
