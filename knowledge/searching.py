@@ -28,6 +28,7 @@ SHOWN = ("meaning", "words", "covered", "phrases", "head")
 EMERGENCY = (
     0.6  # cosine from which a message is taken for an emergency: a false alarm costs less than a missed one
 )
+EMERGENCY_BEHIND = 0.3  # of score: what is further behind the first result is not what was meant
 RIVALS = 20  # passages looked at to find the best of another topic
 TOPICS_OFFERED = 3  # by a question that asks back
 QUESTION_AT_MOST = 2000  # characters: what comes after is a pasted log
@@ -101,10 +102,12 @@ class Searcher:
         )
 
     def _emergency(self, evidence: Evidence, order: NDArray[np.intp]) -> NDArray[np.intp]:
-        """An emergency that is meant closely enough is answered first and alone."""
+        """An emergency that is meant closely enough is answered first and alone, also where another topic leads a little.
+        In a language that the model hardly knows everything is close to everything, so closeness alone does not do."""
         for at in order:
             topic = self.snapshot.topics[self.snapshot.passage_topic[at]]
-            if topic.kind == "emergency" and evidence.meaning[at] >= EMERGENCY:
+            behind = evidence.score[order[0]] - evidence.score[at]
+            if topic.kind == "emergency" and evidence.meaning[at] >= EMERGENCY and behind <= EMERGENCY_BEHIND:
                 return np.array([at], dtype=np.intp)
         return order
 

@@ -60,3 +60,24 @@ def test_no_question_has_slipped_into_an_approved_text() -> None:
     ]
 
     assert slipped == []
+
+
+@pytest.mark.slow
+async def test_an_emergency_is_what_was_meant_as_one(knowledge: Knowledge) -> None:
+    """In German the English model finds everything close to everything."""
+    alarms = (
+        "Es riecht nach Gas im Studio",
+        "Im Studio brennt es",
+        "Someone collapsed in class",
+        "I smell gas at the kiln",
+    )
+    others = (
+        "Wie kann ich kündigen?",
+        "Wie führe ich Kunden zusammen?",
+        "Wie trage ich Urlaub ein?",
+        "How do I cancel?",
+    )
+
+    found = {text: (await knowledge.library.search(text)).hits[0].kind for text in (*alarms, *others)}
+
+    assert {text for text, kind in found.items() if kind == "emergency"} == set(alarms)
