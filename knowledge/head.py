@@ -1,9 +1,9 @@
 """A light head: which topic do questions like this one belong to? Logistic regression on what the frozen model reads.
 
 It learns from the topics' own example questions, titles and texts: from their vectors; from character n-grams, which
-forgive misspelling; and from earlier layers of the model, which still know which words were used, the more the more
-examples there are (the vector alone knows little of what was never asked). With one more class, "none of these", learned from ordinary chat. Out-of-fold scores come with it: what it says about questions
-that it has not seen. Stored as plain arrays; nothing here is ever unpickled.
+forgive misspelling; and, the more the more examples there are, from earlier layers of the model, which still know which
+words were used. One more class, "none of these", is learned from ordinary chat. Out-of-fold scores come with it: what it
+says about questions that it has not seen. Stored as plain arrays; nothing here is ever unpickled.
 """
 
 from __future__ import annotations
@@ -41,9 +41,8 @@ def ngrams(text: str) -> dict[int, int]:
     return counts
 
 
-@lru_cache(
-    maxsize=20_000
-)  # most words come again; hashing their pieces takes longer than the rest of the head
+# Most words come again, and hashing their pieces takes longer than the rest of the head.
+@lru_cache(maxsize=20_000)
 def _buckets(word: str) -> tuple[int, ...]:
     padded = f" {word} ".encode()
     return tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import structlog
 from filelock import FileLock
 
+from bot import __main__ as shell
 from tests.stage import Knowledge
 
 
@@ -45,3 +47,19 @@ def knowledge(pytestconfig: pytest.Config, models: Path) -> Iterator[Knowledge]:
         made = asyncio.run(Knowledge.built(home))
     yield made
     made.library.close_for_good()
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run a command as a person would, in the `folder` of its test file; returns exit code, stdout, stderr."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["firstline", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            shell.main()
+        out, err = capsys.readouterr()
+        return int(stopped.value.code or 0), out, err
+
+    return call

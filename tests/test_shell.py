@@ -7,7 +7,6 @@ import io
 import json
 import socket
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ from filelock import FileLock
 from rich.console import Console
 
 from bot import shell_output
-from bot.__main__ import main
 from bot.demo import forget, started
 from bot.reload import LOADING, load_model
 from bot.shell_output import Step, as_csv, facts, plain
@@ -66,22 +64,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '[bot]\ndata_dir = "data"\n[knowledge]\npaths = ["knowledge"]\n[web]\nport = 0\n'
     )
     return home
-
-
-@pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run a command as a person would, in the folder; returns exit code, stdout, stderr."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["firstline", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out, err = capsys.readouterr()
-        return int(stopped.value.code or 0), out, err
-
-    return call
 
 
 @pytest.mark.parametrize("group", [(), ("knowledge",), ("tickets",), ("audit",), ("privacy",)])

@@ -14,7 +14,6 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from bot import shell_output
-from bot.__main__ import main
 from tests.test_shell import TOPICS
 
 
@@ -41,22 +40,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }.items():
         (home / name).write_text(text)
     return home
-
-
-@pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run a command as a person would, in the folder; returns exit code, stdout, stderr."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["firstline", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out, err = capsys.readouterr()
-        return int(stopped.value.code or 0), out, err
-
-    return call
 
 
 @pytest.mark.parametrize(
