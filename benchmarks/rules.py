@@ -12,7 +12,8 @@ from adapters.port import Inbound
 from benchmarks.measure import Outcome, measure, progress
 from bot.statements import case_json
 from handoff.decide import decide
-from handoff.model import Case, Decision, Known
+from handoff.effects import Decision
+from handoff.model import Case, Known
 from handoff.policy import Policy
 from tests.handoff.scene import ANA, BEN, INVOICE, KIM, LOGIN, REFUND, THREAD, Scene, found
 

@@ -42,7 +42,8 @@ from bot.supervisor import supervise
 from bot.web import Site
 from bot.writer import StorageError, Writer
 from bot.writing import Writing
-from handoff.model import Decision, Fact, Known
+from handoff.effects import Decision, Fact
+from handoff.model import Known
 from handoff.policy import Policy
 from knowledge.library import KnowledgeError, Library, SnapshotInfo
 

@@ -23,8 +23,9 @@ from bot.receipts import surest
 from bot.routing import fresh_case, redacted
 from bot.signals import Signals
 from handoff.decide import decide
+from handoff.effects import Decision, Say
 from handoff.facts import Answer
-from handoff.model import Case, Decision, Earlier, Known, Say
+from handoff.model import Case, Earlier, Known
 from knowledge.library import Library
 
 CUSTOMER = Actor("console", "console", "you", "you")

@@ -41,10 +41,11 @@ from bot.receipts import explained
 from bot.routing import Router, case_id_of, fresh_case, redacted
 from bot.storage import READ_AT_ONCE, Commit, Conflict, Recorded, Storage
 from bot.writer import STORAGE_RETRY_SECONDS, StorageError
-from handoff import model
+from handoff import effects as follow
 from handoff.decide import concerns, decide
+from handoff.effects import Decision, Fact
 from handoff.forms import form_errors, form_for
-from handoff.model import Case, Decision, Fact, Known, Phase
+from handoff.model import Case, Known, Phase
 from handoff.policy import Policy, is_staff
 
 log = structlog.get_logger("engine")
@@ -409,11 +410,11 @@ class Engine:
         }
         return Commit(
             loaded, case, conversation, step.seqs, now, rows,
-            wakes=[e for e in effects if isinstance(e, model.Wake)],
-            cancels=[e.timer for e in effects if isinstance(e, model.Cancel)],
-            keeps=[e for e in effects if isinstance(e, model.Keep)],
-            links=[e for e in effects if isinstance(e, model.Link)],
-            withdrawn=[e.anchor for e in effects if isinstance(e, model.Withdraw)],
+            wakes=[e for e in effects if isinstance(e, follow.Wake)],
+            cancels=[e.timer for e in effects if isinstance(e, follow.Cancel)],
+            keeps=[e for e in effects if isinstance(e, follow.Keep)],
+            links=[e for e in effects if isinstance(e, follow.Link)],
+            withdrawn=[e.anchor for e in effects if isinstance(e, follow.Withdraw)],
             leaving=self._outbox.leaving(rows),
             event=event.type, event_key=event.keys[0], decision=decision.kind, why=decision.why, ms=ms,
             content=content,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from adapters.port import Content
 from bot.outgoing import Outgoing
+from handoff.effects import Fact
 from handoff.facts import Erased, Line
-from handoff.model import Case, Fact
+from handoff.model import Case
 
 # Messages of the bot's in the staff channels. What agents wrote there is theirs, and the bot cannot take it away.
 _OURS = re.compile(

@@ -14,7 +14,8 @@ from bot import wording
 from bot.asking import DESK_DECISIONS, Asker, opened, today
 from bot.config import Config
 from bot.policies import texts_of
-from handoff.model import Decision, Known, Say
+from handoff.effects import Decision, Say
+from handoff.model import Known
 from knowledge.evaluate import Report, evaluate_rows, read_labelled
 from knowledge.library import KnowledgeError, Library
 from knowledge.passage import Complaint

@@ -29,8 +29,9 @@ from adapters.port import (
     React,
     SetThread,
 )
-from handoff import model
-from handoff.model import Case, Effect, Fact
+from handoff import effects as follow
+from handoff.effects import Effect, Fact
+from handoff.model import Case
 
 Do = Literal["post", "edit", "delete", "react", "open", "set_thread", "private", "home", "chore"]
 Audience = Literal["customer", "staff", "person", "self"]
@@ -97,55 +98,55 @@ def outgoing(
     """The row for one effect; None for effects that are no messages (timers, records, links)."""
     staff, customer = f"{case.id}/staff", f"{case.id}/customer"
     match effect:
-        case model.Say():
+        case follow.Say():
             lane = customer if effect.audience == "customer" else staff
-            under = effect.to.anchor if isinstance(effect.to, model.Thread) else ""
+            under = effect.to.anchor if isinstance(effect.to, follow.Thread) else ""
             place = effect.to if isinstance(effect.to, Place) else None
             return Outgoing(
                 "post", effect.audience, lane, place.platform if place else "", effect.voice, effect.anchor,
                 effect.delay, place, under, content=word(effect.what), reply_to=effect.reply_to,
                 speaking_as=effect.speaking_as, files=effect.files,
             )  # fmt: skip
-        case model.Update():
+        case follow.Update():
             lane = customer if effect.audience == "customer" else staff
             return Outgoing(
                 "edit", effect.audience, lane, target=effect.anchor, content=word(effect.what),
                 speaking_as=effect.speaking_as, tidies=effect.tidies,
             )  # fmt: skip
-        case model.Unsay():
+        case follow.Unsay():
             lane = customer if effect.audience == "customer" else staff
             return Outgoing("delete", effect.audience, lane, target=effect.anchor)
-        case model.Whisper():
+        case follow.Whisper():
             return Outgoing(
                 "private", "person", f"person/{effect.to.platform}/{effect.to.id}", effect.place.platform,
                 place=effect.place, actor=effect.to, content=word(effect.what), interaction=interaction,
                 hint=not effect.must_arrive,
             )  # fmt: skip
-        case model.Open():
+        case follow.Open():
             lane = customer if effect.audience == "customer" else staff
             ref = effect.origin if isinstance(effect.origin, MsgRef) else None
-            target = effect.origin.anchor if isinstance(effect.origin, model.Thread) else ""
+            target = effect.origin.anchor if isinstance(effect.origin, follow.Thread) else ""
             platform = ref.place.platform if ref else ""
             return Outgoing(
                 "open", effect.audience, lane, platform, anchor=effect.anchor, target=target, ref=ref,
                 title=effect.title, actor=effect.private_for,
             )  # fmt: skip
-        case model.Mark():
+        case follow.Mark():
             return Outgoing(
                 "react", "customer", f"{customer}/marks", effect.ref.place.platform, ref=effect.ref,
                 emoji=effect.emoji, on=effect.on,
             )  # fmt: skip
-        case model.CloseThread():
+        case follow.CloseThread():
             return Outgoing(
                 "set_thread", "customer", customer, effect.place.platform, place=effect.place, solved=effect.solved,
                 archived=effect.archived,
             )  # fmt: skip
-        case model.Home():
+        case follow.Home():
             lane = f"home/{effect.actor.platform}/{effect.actor.id}"
             return Outgoing(
                 "home", "person", lane, effect.actor.platform, actor=effect.actor, content=word(effect.what)
             )
-        case model.Chore():
+        case follow.Chore():
             args = {"name": effect.name, **effect.args}
             return Outgoing(
                 "chore", "self", f"chore/{effect.name}", "self", args=args, interaction=interaction

@@ -6,7 +6,8 @@ from typing import Any
 
 from adapters.port import Inbound
 from handoff import reasons
-from handoff.model import Case, Decision, Found, Known
+from handoff.effects import Decision
+from handoff.model import Case, Found, Known
 
 
 def explained(

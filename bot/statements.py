@@ -15,7 +15,8 @@ from adapters.codec import dump_inbound, load_inbound
 from adapters.port import Envelope, Inbound, MsgRef, Place
 from bot.outgoing import Outgoing, dump, load
 from bot.statements_marks import mark
-from handoff.model import Case, Keep, Link, Ticket, Wake
+from handoff.effects import Keep, Link, Wake
+from handoff.model import Case, Ticket
 
 case_json: TypeAdapter[Case] = TypeAdapter(Case)
 ref_json: TypeAdapter[MsgRef] = TypeAdapter(MsgRef)

@@ -9,7 +9,8 @@ from adapters.port import Actor
 from bot import statements as sql
 from bot.outgoing import Outgoing
 from bot.statements import Commit, Row
-from handoff.model import Case, Keep
+from handoff.effects import Keep
+from handoff.model import Case
 
 
 def erase_person(

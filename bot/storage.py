@@ -16,7 +16,8 @@ from bot import statements_marks as stored_marks
 from bot.outgoing import Outgoing
 from bot.statements import WAITING, Commit, Conflict, Recorded, Row, ref_key
 from bot.writer import Writer
-from handoff.model import Case, Earlier, Keep
+from handoff.effects import Keep
+from handoff.model import Case, Earlier
 
 READ_AT_ONCE = 50  # waiting events of one conversation
 

@@ -15,7 +15,7 @@ from bot.rich import rich
 from bot.texts import Texts, bullets, heading, load_texts, note, para, quote, short
 from bot.wording_reports import report
 from handoff import facts
-from handoff.model import Fact
+from handoff.effects import Fact
 
 __all__ = ["Texts", "load_texts", "word"]
 

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from adapters.port import ActionInvoked
 from handoff import collect, escalation, listening
+from handoff.effects import Decision
 from handoff.facts import Answer, Ask, Offer, Source
-from handoff.model import Decision, Found, Hit, Phase, Tried
+from handoff.model import Found, Hit, Phase, Tried
 from handoff.policy import stricter_level
 from handoff.politeness import small_talk
 from handoff.summary import shorten

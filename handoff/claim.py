@@ -9,8 +9,9 @@ from __future__ import annotations
 from adapters.port import Actor, MemberLeft, PlatformName
 from handoff import escalation
 from handoff import ticket as tickets
+from handoff.effects import Cancel, Decision
 from handoff.facts import Line
-from handoff.model import Cancel, Decision, Phase, Priority
+from handoff.model import Phase, Priority
 from handoff.policy import same_person
 from handoff.summary import shorten
 from handoff.turn import Turn

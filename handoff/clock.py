@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from handoff import ticket as tickets
-from handoff.model import Case, Ticket, TicketState, Wake
+from handoff.effects import Wake
+from handoff.model import Case, Ticket, TicketState
 from handoff.policy import Policy
 
 KEEP_OPEN = "keep-open"  # the tag of a ticket that its customer asked not to close

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 from adapters.port import FileRef, FormSubmitted
 from handoff import escalation, private
+from handoff.effects import Decision
 from handoff.facts import Line
 from handoff.fields import Answers, by_form, chosen, clean, missing, problem, question
-from handoff.model import Asked, Collecting, Decision, Phase
+from handoff.model import Asked, Collecting, Phase
 from handoff.policy import CategoryRule, FieldRule
 from handoff.summary import latest_question
 from handoff.turn import Turn

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from adapters.port import ChoreDone, CommandInvoked
 from handoff import claim, relay, resolve
+from handoff.effects import Chore, Decision
 from handoff.facts import Answer, Correction, Help, IncidentOver, Line, Report, Source
-from handoff.model import Chore, Decision
 from handoff.policy import COMMANDS, is_staff, refusal, stricter_level, stricter_mode
 from handoff.turn import SILENT, Turn
 

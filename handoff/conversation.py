@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from adapters.port import MessageReceived
 from handoff import answering, collect, escalation, reasons
+from handoff.effects import Decision, Effect, Keep, Mark, Say
 from handoff.facts import Incident, Line, Shadow
-from handoff.model import Decision, Effect, Fired, Keep, Mark, Phase, Say
+from handoff.model import Fired, Phase
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, TriggerRule, stricter_level, stricter_mode
 from handoff.turn import Turn
 

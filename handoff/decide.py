@@ -44,9 +44,10 @@ from handoff import (
     takeover,
 )
 from handoff import conversation as talk
+from handoff.effects import Decision, Home, Mark
 from handoff.facts import HomeView, Line
 from handoff.listening import concerns, wants_search, wants_signals
-from handoff.model import Case, Decision, Home, Known, Mark, Phase, Reason, Said, Ticket, TicketState
+from handoff.model import Case, Known, Phase, Reason, Said, Ticket, TicketState
 from handoff.policy import Policy, is_staff, same_person
 from handoff.turn import REMEMBERED, Turn
 

@@ -10,9 +10,10 @@ from types import MappingProxyType
 from adapters.port import Actor, MessageReceived
 from handoff import fields, priority, private, reasons, triggers
 from handoff import ticket as tickets
+from handoff.effects import CloseThread, Link, Open, Say, Update
 from handoff.facts import Draft as DraftFact
 from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Source, Transcript
-from handoff.model import Case, CloseThread, Link, Open, Phase, Said, Say, Ticket, TicketState, Tried, Update
+from handoff.model import Case, Phase, Said, Ticket, TicketState, Tried
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule, Policy
 from handoff.politeness import gist
 from handoff.summary import headline, latest_question, matter, request, summarise

@@ -26,7 +26,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from adapters.port import Actor, FileRef
-from handoff.model import Earlier, Fact, Said, Ticket
+from handoff.effects import Fact
+from handoff.model import Earlier, Said, Ticket
 
 
 @dataclass(frozen=True, slots=True)

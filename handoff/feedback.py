@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from handoff import listening
+from handoff.effects import CloseThread, Decision
 from handoff.escalation import tried_with
 from handoff.facts import Offer
-from handoff.model import CloseThread, Decision, Phase, Tried
+from handoff.model import Phase, Tried
 from handoff.turn import SILENT, Turn
 
 REASONS = ("wrong", "outdated", "unclear", "incomplete")

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from adapters.port import ActionInvoked, FormSubmitted, MessageAction, MessageReceived
 from handoff import answering, claim, collect, escalation, feedback, listening, relay, resolve
 from handoff import conversation as talk
+from handoff.effects import Decision, Update
 from handoff.facts import Draft, Source
-from handoff.model import Decision, Update
 from handoff.policy import PERMISSIONS
 from handoff.turn import Turn
 

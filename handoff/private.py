@@ -8,8 +8,8 @@ then the anchor names the public thread, and all goes on as if nothing had been 
 from __future__ import annotations
 
 from adapters.port import MsgRef, Place, ThreadChanged
+from handoff.effects import Decision, Open, Say
 from handoff.facts import Line
-from handoff.model import Decision, Open, Say
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule
 from handoff.summary import latest_question, shorten
 from handoff.turn import Turn

@@ -12,8 +12,9 @@ from dataclasses import replace
 from adapters.port import FileRef, MessageDeleted, MessageEdited, MessageReceived
 from handoff import claim, escalation, priority, reasons
 from handoff import ticket as tickets
+from handoff.effects import Decision, Link, Mark, Say, Unsay, Update, Withdraw
 from handoff.facts import Line, Preview, PreviewState, Relayed
-from handoff.model import Case, Decision, Link, Mark, Phase, Said, Say, Unsay, Update, Withdraw
+from handoff.model import Case, Phase, Said
 from handoff.policy import Policy, is_staff
 from handoff.turn import Turn
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from adapters.port import FormSubmitted, MessageReceived
 from handoff import claim, escalation, politeness
+from handoff.effects import CloseThread, Decision, Mark
 from handoff.facts import Line, Proposal, Resolved
-from handoff.model import CloseThread, Decision, Mark, Phase, Said
+from handoff.model import Phase, Said
 from handoff.policy import RESOLUTION_TYPES, ROOT_CAUSES
 from handoff.summary import latest_question, shorten
 from handoff.turn import Turn

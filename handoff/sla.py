@@ -8,8 +8,9 @@ from dataclasses import replace
 from adapters.port import Place, TimerFired
 from handoff import claim, clock, escalation, listening, relay
 from handoff import ticket as tickets
+from handoff.effects import CloseThread, Decision
 from handoff.facts import Line
-from handoff.model import CloseThread, Decision, Phase
+from handoff.model import Phase
 from handoff.turn import Turn
 
 WARNINGS = frozenset(("first_response_warn", "resolution_warn"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from adapters.port import MessageReceived
 from handoff import claim, escalation, relay
 from handoff import ticket as tickets
+from handoff.effects import Decision
 from handoff.facts import Line
-from handoff.model import Decision, Phase
+from handoff.model import Phase
 from handoff.turn import Turn
 
 

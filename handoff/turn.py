@@ -11,26 +11,10 @@ from typing import Any, Literal
 from adapters.port import Actor, FileRef, Inbound, MessageReceived, MsgRef, Place
 from handoff import clock, fields
 from handoff import ticket as tickets
+from handoff.effects import Cancel, Decision, Effect, Fact, Keep, Open, Say, Thread, Update, Wake, Whisper
 from handoff.evolve import evolve
 from handoff.facts import Card, Line
-from handoff.model import (
-    Cancel,
-    Case,
-    Decision,
-    Effect,
-    Fact,
-    Keep,
-    Known,
-    Open,
-    Phase,
-    Said,
-    Say,
-    Thread,
-    Ticket,
-    Update,
-    Wake,
-    Whisper,
-)
+from handoff.model import Case, Known, Phase, Said, Ticket
 from handoff.policy import Policy, refusal
 from handoff.politeness import gist
 

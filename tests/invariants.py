@@ -15,7 +15,8 @@ from bot.routing import fresh_case
 from bot.statements import case_json, chain_hash
 from handoff import clock
 from handoff.decide import decide
-from handoff.model import Case, Decision, Known, Phase, TicketState
+from handoff.effects import Decision
+from handoff.model import Case, Known, Phase, TicketState
 from handoff.policy import Policy, same_person
 from handoff.ticket import MOVES
 from tests.inline_writer import InlineWriter

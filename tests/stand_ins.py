@@ -15,7 +15,8 @@ from bot.batch import Step
 from bot.storage import Storage
 from handoff import facts
 from handoff.decide import wants_search, wants_signals
-from handoff.model import Case, Fact, Fired, Found, Hit, Known, Reason
+from handoff.effects import Fact
+from handoff.model import Case, Fired, Found, Hit, Known, Reason
 from handoff.policy import CategoryRule, ChannelRule, FieldRule, Policy, RouteRule, Timers
 from tests.world import DESK, NAME
 

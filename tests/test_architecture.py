@@ -15,7 +15,8 @@ import pytest
 from bot import wording
 from bot.texts import catalogue
 from handoff import facts
-from handoff.model import Fact, Ticket, TicketState
+from handoff.effects import Fact
+from handoff.model import Ticket, TicketState
 from handoff.policy import COMMANDS, PERMISSIONS
 from handoff.press import _FORMS, _PRESSES
 from handoff.ticket import MOVES, buttons

@@ -20,8 +20,9 @@ from bot.rich import rich
 from bot.texts import LANGUAGES, WordingError, catalogue, load_texts, slots
 from bot.wording import word
 from handoff import facts
+from handoff.effects import Fact
 from handoff.forms import FORMS
-from handoff.model import Earlier, Fact, Said, Ticket, TicketState, Tried
+from handoff.model import Earlier, Said, Ticket, TicketState, Tried
 from handoff.policy import COMMANDS, RESOLUTION_TYPES, ROOT_CAUSES, TRIGGERS
 from handoff.ticket import buttons
 from handoff.triggers import by_name

@@ -21,22 +21,8 @@ from adapters.port import (
 )
 from bot.texts import load_texts
 from handoff.decide import decide
-from handoff.model import (
-    Cancel,
-    Case,
-    Decision,
-    Effect,
-    Fact,
-    Fired,
-    Found,
-    Hit,
-    Keep,
-    Known,
-    Reason,
-    Say,
-    Wake,
-    Whisper,
-)
+from handoff.effects import Cancel, Decision, Effect, Fact, Keep, Say, Wake, Whisper
+from handoff.model import Case, Fired, Found, Hit, Known, Reason
 from handoff.policy import CategoryRule, ChannelRule, FieldRule, Policy, RouteRule, TierRule
 
 START = 1_764_150_000.0  # Wednesday, 2025-11-26 09:40 UTC

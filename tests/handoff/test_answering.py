@@ -8,9 +8,10 @@ import pytest
 
 from adapters.port import MessageAction, MsgRef, ReactionChanged
 from handoff.decide import concerns, wants_search, wants_signals
+from handoff.effects import CloseThread, Keep, Mark, Open, Say
 from handoff.facts import Answer, Ask, AskField, HandedOver, Incident, Line, Offer, Shadow
 from handoff.facts import Draft as DraftFact
-from handoff.model import CloseThread, Earlier, Keep, Mark, Open, Phase, Say, Searched
+from handoff.model import Earlier, Phase, Searched
 from handoff.policy import CategoryRule, ChannelRule
 from tests.handoff.scene import (
     ANA,

@@ -10,10 +10,11 @@ from adapters.port import ActionInvoked, FileRef
 from bot.wording import word
 from handoff import fields
 from handoff.decide import wants_search
+from handoff.effects import Update, Whisper
 from handoff.facts import Answer, AskField, Card, HandedOver, Transcript
 from handoff.forms import form_errors, form_for
 from handoff.listening import answers_form
-from handoff.model import Phase, Update, Whisper
+from handoff.model import Phase
 from handoff.policy import FieldWords, Policy
 from tests.handoff.scene import (
     ANA,

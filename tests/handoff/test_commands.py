@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from adapters.port import ChoreDone
+from handoff.effects import Chore, Whisper
 from handoff.facts import Answer, Correction, Help, Incident, IncidentOver, Line, Report
-from handoff.model import Chore, Whisper
 from handoff.policy import COMMANDS, PERMISSIONS
 from handoff.press import _FORMS, _PRESSES
 from tests.handoff.scene import ANA, DANA, DESK, KIM, REFUND, THREAD, Scene, found, whispered

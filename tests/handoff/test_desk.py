@@ -18,6 +18,7 @@ from adapters.port import (
 )
 from handoff import forms
 from handoff import ticket as tickets
+from handoff.effects import CloseThread, Home, Say, Update, Whisper
 from handoff.facts import (
     Card,
     HandedOver,
@@ -31,7 +32,7 @@ from handoff.facts import (
     Transcript,
 )
 from handoff.forms import form_for
-from handoff.model import CloseThread, Earlier, Home, Phase, Say, TicketState, Update, Whisper
+from handoff.model import Earlier, Phase, TicketState
 from handoff.policy import PERMISSIONS, Policy, TierRule
 from tests.handoff.scene import (
     ANA,

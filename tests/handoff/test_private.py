@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from adapters.port import DeliveryFailed, MessageAction, MsgRef, Place, ThreadChanged
+from handoff.effects import Decision, Fact, Open, Say, Thread, Update
 from handoff.facts import AskField, Card, HandedOver, Line, Relayed
-from handoff.model import Decision, Fact, Open, Phase, Say, Thread, Update
+from handoff.model import Phase
 from handoff.policy import Policy
 from tests.handoff.scene import ANA, ANCHOR, BEN, KIM, POLICY, QUIET, REFUND, ROOM, THREAD, Scene, found
 

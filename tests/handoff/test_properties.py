@@ -33,25 +33,10 @@ from bot.wording import word
 from handoff import clock
 from handoff import ticket as tickets
 from handoff.decide import concerns, decide, wants_search, wants_signals
+from handoff.effects import Cancel, Decision, Fact, Say, Thread, Unsay, Update, Wake, Whisper
 from handoff.facts import Answer, Line
 from handoff.forms import FORMS, form_errors, form_for
-from handoff.model import (
-    Cancel,
-    Case,
-    Decision,
-    Fact,
-    Fired,
-    Known,
-    Phase,
-    Reason,
-    Say,
-    Thread,
-    TicketState,
-    Unsay,
-    Update,
-    Wake,
-    Whisper,
-)
+from handoff.model import Case, Fired, Known, Phase, Reason, TicketState
 from handoff.policy import COMMANDS, PERMISSIONS, TRIGGERS, Policy
 from tests.handoff.scene import (
     ANA,

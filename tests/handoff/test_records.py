@@ -9,9 +9,10 @@ import pytest
 
 from adapters.port import ThreadChanged
 from bot.wording import word
+from handoff.effects import Update
 from handoff.facts import Card, Draft, Line, Raised, Relayed
 from handoff.forms import form_errors
-from handoff.model import Earlier, Fired, Phase, TicketState, Update
+from handoff.model import Earlier, Fired, Phase, TicketState
 from handoff.policy import CategoryRule, FieldRule
 from tests.handoff.scene import (
     ANA,

@@ -10,9 +10,10 @@ import pytest
 from adapters.port import ActionInvoked, FileRef
 from bot.wording import load_texts, word
 from handoff.decide import wants_search
+from handoff.effects import Link, Say, Unsay, Update, Withdraw
 from handoff.facts import Draft, InThread, Preview, Relayed
 from handoff.forms import form_errors
-from handoff.model import LaunchMode, Link, Say, Unsay, Update, Withdraw
+from handoff.model import LaunchMode
 from tests.handoff.scene import ANA, BEN, CARD, KIM, LEE, POLICY, REFUND, Scene, found, person, whispered
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from adapters.port import MessageAction, MsgRef, TimerFired
 from handoff import clock
+from handoff.effects import Say
 from handoff.facts import Line
 from handoff.hours import Hours
-from handoff.model import Say, TicketState
+from handoff.model import TicketState
 from tests.handoff.scene import ANA, DESK, KIM, POLICY, START, THREAD, Scene, whispered
 
 HOUR = 3600.0

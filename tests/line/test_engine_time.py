@@ -12,7 +12,8 @@ from adapters.port import (
     Unavailable,
 )
 from bot.batch import Step
-from handoff.model import Case, Wake
+from handoff.effects import Wake
+from handoff.model import Case
 from tests.line.asking import ASK, answers, line_with
 from tests.line.scene import (
     DANA,

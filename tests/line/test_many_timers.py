@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from adapters.port import Post
-from handoff.model import Wake
+from handoff.effects import Wake
 from tests.line.scene import NATIVE, Line, Platform, case_in, person, place, says, virtual
 
 MANY = 500

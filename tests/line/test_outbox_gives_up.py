@@ -23,7 +23,7 @@ from adapters.port import (
 )
 from bot.outgoing import Outgoing
 from bot.storage import Row
-from handoff.model import Link
+from handoff.effects import Link
 from tests.line.parked import anchored, failed_events
 from tests.line.scene import (
     BLIND,

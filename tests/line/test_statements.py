@@ -14,7 +14,8 @@ from adapters.port import Mark, MsgRef, Place
 from bot.reports import Reports
 from bot.statements import Commit, Conflict
 from bot.writer import StorageError
-from handoff.model import Keep, Link, Said, Ticket, TicketState, Wake
+from handoff.effects import Keep, Link, Wake
+from handoff.model import Said, Ticket, TicketState
 from tests.line.scene import (
     DANA,
     KIM,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from adapters.port import ActionInvoked, FormSubmitted
+from handoff.effects import Say, Whisper
 from handoff.forms import FORMS, form_for
-from handoff.model import Say, Whisper
 from handoff.policy import PERMISSIONS
 from handoff.press import _FORMS, _PRESSES
 from tests.handoff.scene import ANA, BEN, CARD, KIM, LEE, POLICY, Scene, person, whispered

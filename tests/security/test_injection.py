@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from adapters.port import FileRef
-from handoff.model import Chore, Decision, Say
+from handoff.effects import Chore, Decision, Say
 from handoff.policy import PERMISSIONS
 from tests.handoff.scene import ANA, POLICY, REFUND, Scene, found
 from tests.security.scene import Desk

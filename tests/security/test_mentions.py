@@ -25,7 +25,8 @@ from bot.rich import rich
 from bot.texts import load_texts
 from bot.wording import word
 from handoff import facts
-from handoff.model import Effect, Fact, Hit, Open, Say, Update, Whisper
+from handoff.effects import Effect, Fact, Open, Say, Update, Whisper
+from handoff.model import Hit
 from tests.handoff.scene import ANA, KIM, POLICY, REFUND, Scene, found
 
 MASS = (
