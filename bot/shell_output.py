@@ -163,9 +163,7 @@ def progress() -> Iterator[Step]:
     tasks: dict[str, Any] = {}
 
     def step(stage: str, done: int, total: int) -> None:
-        if (
-            not tasks
-        ):  # nothing is shown before there is anything to show; this row moves between the stages, too
+        if not tasks:  # nothing is shown before there is anything to show; this row moves between stages, too
             bar.add_task("working", total=None, told="")
             bar.start()
         if stage not in tasks:

@@ -200,16 +200,18 @@ def words_of(line: str) -> str:
 
 
 def boundary_book(about: str) -> phrases.Phrasebook:
-    """A phrase of the words that matter in such a line, in either order; none if there are too many of them."""
-    telling = [
-        w
-        for w in _TOKEN.findall(phrases.fold(about))
-        if (len(w) >= TELLING_WORD or w.isdecimal()) and w not in _DULL
-    ]
-    if not 1 <= len(telling) <= BOUNDARY_WORDS:
+    """A phrase of the words that matter in such a line, in either order; none if there are too many of them. A "not" in
+    it must be said, in whatever words: who can cancel is not who cannot."""
+    found = _TOKEN.findall(phrases.fold(about))
+    telling = [w for w in found if _tells(w)]
+    if not 1 <= len(telling) - sum(w in _NOT for w in telling) <= BOUNDARY_WORDS:
         return phrases.compiled([])
-    steps = [_forms(word) for word in telling]
+    steps = [_ANY_NOT if word in _NOT else _forms(word) for word in telling]
     return phrases.compiled([("topic", {" ... ".join(steps), " ... ".join(reversed(steps))})])
+
+
+def _tells(word: str) -> bool:
+    return word in _NOT or ((len(word) >= TELLING_WORD or word.isdecimal()) and word not in _DULL)
 
 
 def _forms(word: str) -> str:
@@ -222,8 +224,10 @@ _TOKEN = re.compile(r"[^\W_]+")
 _DULL = phrases.word_set(
     "about after before that this with from more than they their have been will would into does only than such "
     "other something anything someone anyone question questions issue over under when what where which und oder "
-    "eine einen einer nach uber mehr sich nicht"
+    "eine einen einer nach uber mehr sich kann konnen konnte"
 )
+_NOT = frozenset((*phrases.NEGATORS, "cannot", "can't", "won't"))
+_ANY_NOT = "/".join(sorted(_NOT))
 _BOILERPLATE = phrases.word_set(
     "the a customer user client member person they he she mentions mention says say asks ask about for "
     "to wants want requests request is was has reports report claims complains talks demands if when or "

@@ -16,7 +16,7 @@ from knowledge.confidence import Calibration
 from knowledge.embedder import Embedder
 from knowledge.engine import Engine, Vectors
 from knowledge.labelled import LabelledFile
-from knowledge.languages import Languages
+from knowledge.languages import Languages, plainly
 from knowledge.passage import PUBLIC, Built, Found, Hit, KnowledgeError, Scope, SnapshotInfo, Topic
 from knowledge.pointer import Pointer
 from knowledge.searching import NOTHING, Asked, Asking, Searcher
@@ -228,7 +228,8 @@ class Library:
         started = time.perf_counter()
         embedder = await self._embedder_of(searcher.snapshot.info)
         known = searcher.snapshot.info.languages
-        language = scope.language or await self._languages.detect(question, known)
+        # Words that leave no doubt count more than the language of the conversation so far; that one counts for the rest.
+        language = plainly(question) or scope.language or await self._languages.detect(question, known)
         day = now or date.today()  # noqa: DTZ011 - a validity date is a calendar day where the team lives
         asking = Asking(searcher, Asked(question, scope, language, k, day, started))
         return await embedder.ask(asking.texts, asking.answer)

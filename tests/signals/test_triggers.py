@@ -206,6 +206,31 @@ def test_what_a_boundary_is_about(line, about):
     assert triggers.words_of(line) == about
 
 
+@pytest.mark.parametrize(
+    ("line", "crossed", "kept"),
+    [
+        (
+            "Kunde kann in der App nicht kündigen",
+            "Warum kann ich nicht kündigen?",
+            "Wie kann ich mein Abo kündigen?",
+        ),
+        (
+            "customer is not an owner of the studio",
+            "I'm not the owner of the studio",
+            "I am the owner of the studio",
+        ),
+        ("customer cannot open the old mailbox", "I can't open my old mailbox", "How do I open the mailbox?"),
+        ("clients cannot book", "Our clients can't book", "Can clients book online?"),
+        ("Kunde hat keine Codes mehr", "Ich habe keine Codes", "Wo sind die Codes?"),
+    ],
+)
+def test_a_boundary_that_says_not_is_crossed_by_who_says_not(line, crossed, kept):
+    book = triggers.boundary_book(triggers.words_of(line))
+
+    assert any(book.find(crossed))
+    assert not any(book.find(kept))
+
+
 @pytest.mark.parametrize("written", ["", "..", "a ..", "[a] b", "@nobody"])
 def test_a_phrase_that_cannot_be_read_is_refused(written):
     with pytest.raises(ValueError, match="phrase"):
