@@ -298,7 +298,7 @@ def library_of(config: Config) -> Library:
     k = config.knowledge
     return Library(
         config.bot.data_dir / "knowledge", model=k.model, threads=k.threads, max_wrong=k.max_wrong,
-        max_file_bytes=k.max_file_mb * 2**20,
+        max_file_bytes=k.max_file_mb * 2**20, approximate_from=k.approximate_from,
         max_wrong_of={c.name: c.max_wrong for c in config.category if c.max_wrong},
     )  # fmt: skip
 

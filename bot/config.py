@@ -100,6 +100,7 @@ class KnowledgeConfig(Section):
     max_wrong: float = Field(0.05, gt=0, lt=1)
     threads: int = Field(1, ge=1, le=64)
     max_file_mb: int = Field(20, ge=1, le=1000)
+    approximate_from: int = Field(0, ge=0)
     golden: Path | None = None
     replay_questions: int = Field(200, ge=0)
     review_days: int = Field(180, ge=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge import precision, reader
+from knowledge import nearest, precision, reader
 from knowledge.confidence import Calibration
 from knowledge.cutting import Key, cut
 from knowledge.embedder import Embedder
@@ -43,17 +43,22 @@ class Order:
     labelled: Sequence[tuple[str, str]]  # real questions and the topic that answers them, or empty
     today: date
     in_use: Mapping[str, str]  # topic key -> version, of the snapshot in use
+    approximate_from: int = 0  # texts from which an index of the nearest is built; 0: never
 
 
 def build(order: Order, embedder: Embedder, progress: Progress | None = None) -> Built:
     """Build and write one snapshot, or raise KnowledgeError with every complaint; the one in use is not touched."""
     started = time.perf_counter()
+    if order.approximate_from:
+        nearest.check()
     topics, complaints = reader.read(order.paths, max_file_bytes=order.max_file_bytes, progress=progress)
     if complaints:
         raise KnowledgeError(complaints)
     seconds = _Laps(read=time.perf_counter() - started)
     _settle_precision(order, embedder, topics)
     engine = f"{order.model_hash} {embedder.engine.name} {order.max_wrong} {sorted(order.labelled)}"
+    if order.approximate_from:
+        engine += f" nearest {order.approximate_from}"
     hashes = [hash_of(topic) for topic in topics]
     versions = {topic.key: one[:SHORT] for topic, one in zip(topics, hashes, strict=True)}
     identity = snapshot_id(hashes, engine, "\n".join(background()))
@@ -116,8 +121,11 @@ def _build_new(
         cache.close()
     info = _info(order, stage, embedder.engine.name, identity, calibration)
     shown = list(versions.values())
-    parts = Parts(topics, shown, passages, vectors, stage.key_start, lexicon, vocabulary, head, calibration)
-    write(order.home / "snapshots", parts, info)
+    approximate = 0 < order.approximate_from <= len(keys)
+    parts = Parts(
+        topics, shown, passages, vectors, stage.key_start, lexicon, vocabulary, head, calibration, approximate
+    )
+    write(order.home / "snapshots", parts, info, progress)
     seconds.lap("write")
     seconds["all"] = sum(seconds.values())
     notes = _notes(calibration, topics, order.today)

@@ -43,6 +43,7 @@ class Library:
         max_wrong: float = 0.05,
         max_wrong_of: Mapping[str, float] = NOTHING,
         max_file_bytes: int = 20_000_000,
+        approximate_from: int = 0,
     ) -> None:
         self._home = home
         self._model = model
@@ -51,6 +52,7 @@ class Library:
         self._max_wrong = max_wrong
         self.max_wrong_of = max_wrong_of
         self._max_file_bytes = max_file_bytes
+        self._approximate_from = approximate_from
         self._pointer = Pointer(home)
         self._labelled = LabelledFile(home / "labelled.csv")
         self._embedder: Embedder | None = None
@@ -98,6 +100,7 @@ class Library:
                 labelled=await asyncio.to_thread(self._labelled.read),
                 today=now or date.today(),  # noqa: DTZ011 - as in _ask
                 in_use=self._current.snapshot.versions_by_topic() if self._current else {},
+                approximate_from=self._approximate_from,
             )
             return await asyncio.to_thread(build, order, embedder, progress)
 

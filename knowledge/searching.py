@@ -16,7 +16,7 @@ from knowledge.confidence import Calibration
 from knowledge.engine import Engine, Vectors
 from knowledge.lexicon import stems_known, terms_of
 from knowledge.passage import Found, Hit, Scope
-from knowledge.ranking import Evidence, features, gather, lexical_of, order_of
+from knowledge.ranking import Evidence, Scores, features, gather, lexical_of, order_of
 from knowledge.rehearsal import spread
 from knowledge.scope import Gate, Mask
 from knowledge.snapshot import Snapshot
@@ -31,6 +31,10 @@ EMERGENCY = (
 EMERGENCY_BEHIND = 0.3  # of score: what is further behind the first result is not what was meant
 RIVALS = 20  # passages looked at to find the best of another topic
 TOPICS_OFFERED = 3  # by a question that asks back
+NEAREST = 512  # keys that an approximate index is asked for
+ENOUGH = (
+    64  # of them within scope, or else all keys are compared; and passages by words that are compared as well
+)
 QUESTION_AT_MOST = 2000  # characters: what comes after is a pasted log
 NOTHING: Mapping[str, float] = MappingProxyType({})
 _LINK = re.compile(r"https?://[^\s<>()\[\]\"'`]+[^\s<>()\[\]\"'`.,;:!?]")
@@ -75,14 +79,33 @@ class Searcher:
     def evidence(self, question: str, read: Vectors, mask: Mask) -> Evidence:
         """`read`: what the model makes of the question (a row of `Engine.read`)."""
         snapshot = self.snapshot
-        similar = np.asarray(snapshot.vectors @ read[: snapshot.vectors.shape[1]], dtype=np.float32)
         head = None
         if snapshot.head:
             row = snapshot.head.log_probabilities(read[None], [question])[0]
             head = spread(row, snapshot.head.classes, len(snapshot.topics))
         lexical = lexical_of(snapshot.lexicon, terms_of(question))
         allowed = mask[snapshot.passage_topic]
+        similar = self._similar(read[: snapshot.vectors.shape[1]], lexical[0], allowed)
         return gather(snapshot, similar, lexical, head, allowed, snapshot.calibration.lean)
+
+    def _similar(self, vector: Vectors, words: Scores, allowed: Mask) -> Scores:
+        """The cosine of every key; with an approximate index of the nearest ones and of those that words speak for, while
+        the others are as far as can be."""
+        snapshot = self.snapshot
+        if snapshot.nearest is None:
+            return np.asarray(snapshot.vectors @ vector, dtype=np.float32)
+        starts, ends = snapshot.key_start, np.append(snapshot.key_start[1:], len(snapshot.vectors))
+        near = snapshot.nearest.keys(vector, NEAREST)
+        near = near[allowed[np.searchsorted(starts, near, side="right") - 1]]
+        if len(near) < ENOUGH:  # a narrow scope: what may be seen is somewhere else
+            return np.asarray(snapshot.vectors @ vector, dtype=np.float32)
+        spoken = np.flatnonzero(np.where(allowed, words, 0.0) > 0)
+        if len(spoken) > ENOUGH:
+            spoken = spoken[np.argpartition(-words[spoken], ENOUGH)[:ENOUGH]]
+        keys = np.unique(np.concatenate([near, *(np.arange(starts[at], ends[at]) for at in spoken)]))
+        similar = np.full(len(snapshot.vectors), -1.0, dtype=np.float32)
+        similar[keys] = snapshot.vectors[keys] @ vector
+        return similar
 
     def hits(self, evidence: Evidence, k: int, mask: Mask) -> tuple[Hit, ...]:
         order = self._emergency(evidence, order_of(evidence, max(k, RIVALS)))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from knowledge import nearest
 from knowledge.confidence import Calibration
 from knowledge.cutting import CUTTER
 from knowledge.engine import Vectors
@@ -58,9 +59,10 @@ class Parts:
     vocabulary: Sequence[str]
     head: Head | None
     calibration: Calibration
+    approximate: bool = False  # with an index of the nearest keys
 
 
-def write(home: Path, parts: Parts, info: SnapshotInfo) -> Path:
+def write(home: Path, parts: Parts, info: SnapshotInfo, progress: nearest.Progress | None = None) -> Path:
     """Write a snapshot aside and rename it into place; an interrupted write leaves nothing that could be opened."""
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -75,6 +77,8 @@ def write(home: Path, parts: Parts, info: SnapshotInfo) -> Path:
         np.savez(folder / "keys.npz", start=parts.key_start)
         np.savez(folder / "lexicon.npz", **parts.lexicon.arrays())  # type: ignore[arg-type]
         (folder / "vocabulary.txt").write_text("\n".join(parts.vocabulary), encoding="utf-8")
+        if parts.approximate:
+            nearest.build(folder, parts.vectors, progress)
         if parts.head:
             parts.head.save(folder / "head.npz")
         (folder / "calibration.json").write_text(json.dumps(parts.calibration.to_json()))
@@ -130,6 +134,7 @@ class Snapshot:
             self.key_start: Numbers = keys["start"]
         with np.load(folder / "lexicon.npz", allow_pickle=False) as kept:
             self.lexicon = Lexicon.from_arrays(kept)
+        self.nearest = nearest.opened(folder)
         self.head = Head.load(folder / "head.npz") if (folder / "head.npz").exists() else None
         self.calibration = Calibration.from_json(json.loads((folder / "calibration.json").read_text()))
 

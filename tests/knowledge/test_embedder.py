@@ -164,6 +164,31 @@ async def test_questions_that_wait_together_run_together_and_are_remembered():
     embedder.close()
 
 
+class Waiting(CountingEngine):
+    """An engine whose every run waits for somebody on the event loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.go = threading.Event(), threading.Event()
+
+    def read(self, texts, *, passages=False):
+        self.began.set()
+        assert self.go.wait(60), "the event loop stood still while the model ran"
+        return super().read(texts, passages=passages)
+
+
+async def test_the_event_loop_goes_on_while_the_model_runs():
+    engine = Waiting()
+    embedder = Embedder(engine)
+    asked = asyncio.ensure_future(embedder.ask(lambda: ["slow"], lambda vectors: vectors))
+    await asyncio.to_thread(engine.began.wait)
+
+    engine.go.set()  # done by the loop, in the middle of the run
+
+    assert (await asked).tolist() == [[4.0, 1.0]]
+    embedder.close()
+
+
 async def test_a_failing_question_fails_alone():
     embedder = Embedder(CountingEngine())
 
