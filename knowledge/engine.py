@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 Offsets = list[list[tuple[int, int]]]
 TOKENS_AT_ONCE = 2048  # padded tokens of one run: enough to fill the core, small enough to stay in its cache
+FEW = 4  # texts that are cut one after another
 # What begins a word in the vocabularies of SentencePiece and of byte-level BPE; WordPiece marks the other pieces.
 WORD_MARKS = ("▁", "Ġ")
 
@@ -68,7 +69,7 @@ class OnnxEngine:
         self._cutter.no_padding()
         self._cutter.no_truncation()
         self._mark = word_mark(self._cutter)
-        self._inputs: list[str] = about["inputs"]
+        self._inputs = [one.name for one in self._session.get_inputs()]
         self._pad = int(about["pad"])
         self._mean = about["pooling"] == "mean"
         self._prompts = (str(about["query_prompt"]), str(about["passage_prompt"]))
@@ -88,7 +89,7 @@ class OnnxEngine:
         if not texts:
             return out
         prompt = self._prompts[passages]
-        ids = [one.ids for one in self._tokenizer.encode_batch([prompt + text for text in texts])]
+        ids = self._cut([prompt + text for text in texts])
         batches = (
             [[at] for at in range(len(ids))]
             if self._alone
@@ -101,6 +102,12 @@ class OnnxEngine:
         for batch, vectors in zip(batches, results, strict=True):
             out[batch] = vectors
         return out
+
+    def _cut(self, texts: list[str]) -> list[list[int]]:
+        """Each text's tokens. A batch is shared out among threads, which takes longer than a few questions do."""
+        if len(texts) <= FEW:
+            return [self._tokenizer.encode(text).ids for text in texts]
+        return [one.ids for one in self._tokenizer.encode_batch(texts)]
 
     def _run(self, ids: list[list[int]]) -> Vectors:
         longest = max(len(one) for one in ids)
@@ -130,6 +137,8 @@ class OnnxEngine:
 
 def _mean(hidden: Vectors, real: Vectors) -> Vectors:
     """The sum over a text's tokens, which has the direction of their mean."""
+    if len(hidden) == 1:  # nothing is padded
+        return np.asarray(hidden.sum(axis=1), dtype=np.float32)
     return np.asarray(np.einsum("btd,bt->bd", hidden, real), dtype=np.float32)
 
 

@@ -29,7 +29,7 @@ def identify(model: str) -> tuple[str, str]:
     if folder is None:
         if model.startswith(("/", ".", "~")):
             raise KnowledgeError(f"the embedding model {model} was not found: no such folder")
-        return model, hashlib.sha256(model.encode()).hexdigest()[:16]
+        return model, hashlib.sha256(f"{export.EXPORT}{model}".encode()).hexdigest()[:16]
     if wrong := _wrong_with(folder):
         raise KnowledgeError(f"the embedding model {model} {wrong}")
     return model or DEFAULT_NAME, export.content_hash(folder)

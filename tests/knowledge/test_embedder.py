@@ -103,6 +103,51 @@ def test_int8_stays_close_to_fp32(exported):
     assert float(np.min(np.sum(full.encode(TEXTS) * small.encode(TEXTS), axis=1))) > 0.95
 
 
+def steps(graph: Path) -> list[str]:
+    import onnx
+
+    return [node.op_type for node in onnx.load(graph).graph.node]
+
+
+def test_int8_takes_each_attention_in_one_step_and_needs_no_mask(exported):
+    import onnx
+
+    given = [one.name for one in onnx.load(exported / "int8.onnx").graph.input]
+
+    assert steps(exported / "int8.onnx").count("QAttention") == 6
+    assert given == ["input_ids", "token_type_ids"]
+    assert not (exported / "fused").exists()
+
+
+def unlike(plain: Path, path: Path) -> None:
+    """A rewriting that changes what comes out: the last layer is that of another place."""
+    import onnx
+
+    model = onnx.load(plain)
+    names = [output.name for output in model.graph.output]
+    for node in model.graph.node:
+        node.input[:] = [names[1] if name == names[2] else name for name in node.input]
+    onnx.save(model, path)
+
+
+def unable(plain: Path, path: Path) -> None:
+    raise KeyError("no such pattern")
+
+
+@pytest.mark.parametrize("rewriting", [unlike, unable])
+def test_a_graph_that_fusing_would_change_is_quantized_as_it_is(exported, tmp_path, monkeypatch, rewriting):
+    for name in ("about.json", "tokenizer.json", "fp32.onnx"):
+        (tmp_path / name).symlink_to(exported / name)
+    monkeypatch.setattr(export, "_fuse", rewriting)
+
+    export._quantize(tmp_path)
+
+    assert "QAttention" not in steps(tmp_path / "int8.onnx")
+    made, full = OnnxEngine(tmp_path, "int8"), OnnxEngine(exported, "fp32")
+    assert float(np.min(np.sum(made.encode(TEXTS) * full.encode(TEXTS), axis=1))) > 0.95
+    assert not (tmp_path / "fused").exists()
+
+
 @pytest.mark.parametrize("variant", ["fp32", "int8"])
 def test_a_text_has_one_vector_whoever_else_is_asked(exported, variant):
     engine = OnnxEngine(exported, variant, workers=2)
