@@ -1,6 +1,7 @@
 """Wrong answers get called back: who was told a text that is no longer approved, and the correction, once each.
 
-Each correction is an event of its conversation, keyed by receipt and version: a second press, a crash in the middle
+Told is what the bot answered, every topic that a composed answer cites, and what an agent sent from a draft. Each
+correction is an event of its conversation, keyed by receipt, topic and version: a second press, a crash in the middle
 or two admins at once change nothing.
 """
 
@@ -11,10 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.port import ChoreDone, Place
+from adapters.port import ChoreDone
 from bot.clock import Clock
 from bot.storage import Storage
+from handoff.model import Case
 from knowledge.library import Library
+from knowledge.passage import Topic
 
 DAYS = 30.0
 SHOWN = 20
@@ -44,7 +47,10 @@ class Recall:
         """Answers of the last 30 days, and of conversations that are still open, whose text is no longer in use."""
         rows = await self._storage.query(
             """SELECT records.key, records.case_id, records.at, records.data FROM records
-               WHERE kind = 'receipt' AND (records.at >= ? OR case_id IN
+               WHERE (kind = 'receipt' OR kind = 'draft' AND EXISTS (
+                 SELECT 1 FROM records AS settled WHERE settled.kind = 'draft_outcome' AND settled.key = records.key
+                 AND json_extract(settled.data, '$.outcome') IN ('sent', 'edited')))
+               AND (records.at >= ? OR case_id IN
                  (SELECT case_id FROM tickets WHERE state NOT IN ('solved', 'closed')))
                ORDER BY records.at""",
             (self._clock.now() - DAYS * 86400,),
@@ -55,9 +61,7 @@ class Recall:
             data = json.loads(row["data"])
             if data.get("delivered") is False:
                 continue
-            for question, name, version in data.get("parts") or [
-                [data["question"], data["topic"], data["version"]]
-            ]:
+            for question, name, version in _told_in(data):
                 if (not topic or name == topic) and version not in _versions(now, name):
                     found.append(Told(row["key"], row["case_id"], name, version, question, row["at"]))
         return found
@@ -70,20 +74,24 @@ class Recall:
         }  # fmt: skip
 
     async def correct(self, topic: str, text: str = "") -> dict[str, Any]:
-        """Send the correction to everybody who was told an old version of `topic`: the approved text of today, or
-        `text` where there is none any more."""
+        """Send the correction to everybody who was told an old version of `topic`: the approved text of today, in the
+        conversation's language where there is one, or `text` where there is none any more."""
         told = await self.told(topic)
-        approved = text or await self._library.text_of(topic)
-        if not approved:
-            return {
-                "problem": "gone",
-                "topic": topic,
-                "told": len(told),
-            }
-        version = next(iter(_versions(self._library.versions(), topic)), "withdrawn")
+        today = [one for one in self._library.topics() if one.id == topic]
+        if not today and not text:
+            return {"problem": "gone", "topic": topic, "told": len(told)}
+        versions = self._library.versions()
         for one in told:
-            await self._tell(one.case_id, f"correct:{one.receipt}:{version}", "correction",
-                             {"receipt": one.receipt, "text": approved, "version": version, "title": topic})  # fmt: skip
+            found = await self._conversation(one.case_id)
+            if found is None:
+                continue
+            now = _spoken(today, found[1].language)
+            version = versions[now.key] if now is not None else "withdrawn"
+            await self._tell(*found, f"correct:{one.receipt}:{topic}:{version}", "correction", {
+                "receipt": one.receipt, "topic": topic, "text": text or (now.body if now is not None else ""),
+                "version": version, "title": now.title if now is not None else topic,
+            })  # fmt: skip
+        version = versions[today[0].key] if today else "withdrawn"
         return {"topic": topic, "corrected": len(told), "version": version}
 
     async def incident_over(self, incident: str, text: str) -> int:
@@ -94,21 +102,47 @@ class Recall:
             (incident,),
         )
         for row in rows:
-            await self._tell(row["case_id"], f"over:{incident}:{row['case_id']}", "incident_over",
-                             {"incident": incident, "text": text})  # fmt: skip
+            if found := await self._conversation(row["case_id"]):
+                await self._tell(*found, f"over:{incident}:{row['case_id']}", "incident_over",
+                                 {"incident": incident, "text": text})  # fmt: skip
         return len(rows)
 
-    async def _tell(self, case_id: str, key: str, chore: str, result: Mapping[str, Any]) -> None:
+    async def _conversation(self, case_id: str) -> tuple[str, Case] | None:
+        """The name and the state of a conversation that is still kept."""
         conversation = await self._storage.conversation_of_case(case_id)
         case = await self._storage.case(conversation) if conversation else None
-        if self._put is None or case is None or conversation is None:
+        return (conversation, case) if conversation and case is not None else None
+
+    async def _tell(
+        self, conversation: str, case: Case, key: str, chore: str, result: Mapping[str, Any]
+    ) -> None:
+        if self._put is None:
             return
-        place: Place = case.place
         event = ChoreDone(
-            keys=(key,), place=place, actor=None, occurred_at=self._clock.now(), chore=chore, ok=True,
+            keys=(key,), place=case.place, actor=None, occurred_at=self._clock.now(), chore=chore, ok=True,
             result=dict(result),
         )  # fmt: skip
         await self._put(event, conversation)
+
+
+def _told_in(data: Mapping[str, Any]) -> Sequence[tuple[str, str, str]]:
+    """(question, topic, version) of everything that the words of an answer or a sent draft are from, each once."""
+    parts = data.get("parts")
+    if parts is None:
+        parts = [[data["question"], data["topic"], data["version"]]] if "topic" in data else []
+    found = [(question, topic, version) for question, topic, version in parts]
+    for (question, _, _), more in zip(found.copy(), data.get("each") or (), strict=False):
+        found += [(question, topic, version) for topic, version, _ in more["cites"]]
+    return list(
+        {
+            (topic, version): (question, topic, version) for question, topic, version in reversed(found)
+        }.values()
+    )
+
+
+def _spoken(topics: Sequence[Topic], language: str) -> Topic | None:
+    """The one in a language; the first where there is none."""
+    return next((one for one in topics if one.language == language), topics[0] if topics else None)
 
 
 def _versions(now: Mapping[str, str], topic: str) -> Sequence[str]:

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from adapters.port import ActionInvoked, Inbound, MessageReceived
 from bot.language_model import LanguageModel
-from handoff.model import Case, Found, Known
-from handoff.policy import Policy
+from handoff.model import Case, Found, Hit, Known
+from handoff.policy import Policy, stricter_level
 
 T = TypeVar("T")
 
@@ -44,10 +44,16 @@ class Writing:
             return found
         if not self._policy.category(found.hits[0].category).compose:
             return found
-        made = await self._model.compose(found.question, found.hits[:PASSAGES])
-        return (
-            found if made is None else replace(found, composed=made.text, composed_sources=tuple(made.cites))
-        )
+        at = [0, *(n for n, hit in enumerate(found.hits) if n and self._open(hit))][:PASSAGES]
+        made = await self._model.compose(found.question, [found.hits[n] for n in at])
+        if made is None:
+            return found
+        return replace(found, composed=made.text, composed_sources=tuple(at[n - 1] + 1 for n in made.cites))
+
+    def _open(self, hit: Hit) -> bool:
+        """Whether a passage beside the first may be told without a person's eye, in other words than its own."""
+        rule = self._policy.category(hit.category)
+        return rule.compose and stricter_level(hit.level, rule.level) == "answer"
 
     def _likely_card(self, event: Inbound, known: Known) -> bool:
         """Whether this step probably ends on a card; guessing wrong costs time, never a wrong decision."""
@@ -66,7 +72,8 @@ class Writing:
             in_time(self._model.summarise(lines)),
             in_time(self._model.draft(asked, hits)) if asked and hits else in_time(_nothing()),
         )
-        return replace(known, summary=notes.summary if notes else "", draft=draft.text if draft else "")
+        return replace(known, summary=notes.summary if notes else "", draft=draft.text if draft else "",
+                       draft_sources=draft.cites if draft else ())  # fmt: skip
 
 
 async def in_time(work: Awaitable[T | None]) -> T | None:

@@ -11,8 +11,9 @@ from typing import Any, Literal
 from adapters.port import ActionInvoked
 from handoff import collect, escalation, listening
 from handoff.effects import Decision
-from handoff.facts import Answer, Ask, Offer, Source
-from handoff.model import Found, Hit, Phase, Tried
+from handoff.escalation import NOTHING
+from handoff.facts import Answer, Ask, Offer
+from handoff.model import Found, Hit, Phase, Proposed, Tried
 from handoff.policy import stricter_level
 from handoff.politeness import small_talk
 from handoff.summary import shorten
@@ -49,7 +50,7 @@ def from_knowledge(t: Turn, mode: str) -> Decision:
     if level == "collect":
         category = escalation.choose_category(t, top.category)
         return collect.begin(t, category, "collect", t.policy.phrase("why.collect", topic=top.title))
-    escalation.escalate(t, "draft", t.policy.phrase("why.draft", topic=top.title), draft=_text(known))
+    escalation.escalate(t, "draft", t.policy.phrase("why.draft", topic=top.title), draft=_proposed(known))
     return t.done("draft", f"{top.title} needs a person's eye before it is sent")
 
 
@@ -88,11 +89,15 @@ def _set_aside(t: Turn, others: list[Found]) -> tuple[tuple[str, ...], list[Foun
     return tuple(f.question for f in aside), [f for f in others if f not in aside]
 
 
-def _drafted(t: Turn, others: list[Found]) -> str:
+def _drafted(t: Turn, others: list[Found]) -> Proposed:
     """The approved text for the parts that a person checks before it is sent."""
     sure = [f for f in others if f.hits and f.confidence >= f.threshold_answer]
     drafts = [f for f in sure if _level(t, f.hits[0]) == "draft"]
-    return _text(drafts) if drafts and len(drafts) == len(others) else ""
+    return _proposed(drafts) if drafts and len(drafts) == len(others) else Proposed()
+
+
+def _proposed(known: list[Found]) -> Proposed:
+    return Proposed(_text(known), tuple((f.question, hit) for f in known for hit in f.cited))
 
 
 def _again(t: Turn, found: Found, *, third: bool) -> Decision:
@@ -125,14 +130,16 @@ def say_answer(
     offer: bool,
     passed_on: tuple[str, ...] = (),
     aside: tuple[str, ...] = (),
-    draft: str = "",
+    draft: Proposed = NOTHING,
 ) -> None:
     """The answer, its receipt, that it was tried; and in the same message what becomes of the other questions."""
     n = t.count("answer")
     receipt, arg = f"A-{t.case.id}.{n}", f"{t.case.id}.{n}"
     top, found = hits[0], known[0]
     text = _text(known, hits)
-    sources = tuple(Source(h.topic, h.title, h.path, h.version, h.reviewed, h.links) for h in hits)
+    sources = escalation.sources_of(
+        [one for f, hit in zip(known, hits, strict=True) for one in (f.cited if f.composed else (hit,))]
+    )
     opening, late = t.opening(), t.known.waited_seconds if t.known.waited_seconds > LATE_SECONDS else 0.0
     t.remember("bot", t.policy.name, text)
     tried = Tried(receipt, top.topic, top.title, top.version, found.confidence, delivered=True)
@@ -184,7 +191,7 @@ def _receipt(t: Turn, receipt: str, known: list[Found], hits: list[Hit], text: s
 
 def _part(found: Found, hit: Hit) -> dict[str, Any]:
     """What `parts` does not say of one of them. The language is the one that the search settled on."""
-    cited = [found.hits[n - 1] for n in found.composed_sources] if found.composed else []
+    cited = found.cited if found.composed else ()
     return {
         "passage": hit.passage,
         "language": found.language,

@@ -79,19 +79,21 @@ def _corrected(t: Turn, event: ChoreDone) -> Decision:
     """What the bot told was wrong: say so once to whoever was told, or to the people who have the conversation."""
     receipt, text = str(event.result.get("receipt", "")), str(event.result.get("text", ""))
     given = next((x for x in t.case.tried if x.receipt == receipt), None)
-    mark = f"corrected/{receipt}"
+    topic, version = str(event.result.get("topic", "")), str(event.result.get("version", ""))
+    mark = f"corrected/{receipt}/{topic}/{version}"
     if not text or (given is None and t.case.ticket is None) or mark in t.case.counters:
         return t.ignore(f"nothing to correct: {receipt}")
     t.change(counters={**t.case.counters, mark: 1})
-    title = given.title if given is not None else str(event.result.get("title", ""))
-    fact = Correction(title, text, str(event.result.get("version", "")))
+    same = given is not None and topic in ("", given.topic)
+    title = given.title if given is not None and same else str(event.result.get("title", ""))
+    fact = Correction(title, text, version)
     if t.case.phase in SILENT and t.open_ticket is not None:
         t.staff(fact)
         return t.done("correction", f"{receipt}: to the people who have the conversation")
     if t.case.phase in SILENT:
-        t.notify(fact, f"{t.case.id}/correction/{receipt}")
+        t.notify(fact, f"{t.case.id}/{mark}")
     else:
-        t.say(fact, f"{t.case.id}/correction/{receipt}")
+        t.say(fact, f"{t.case.id}/{mark}")
     return t.done("correction", f"{receipt}: what was told is corrected")
 
 

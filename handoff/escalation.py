@@ -3,7 +3,7 @@ customer reads. Happens once: with an open ticket, nothing here makes a second o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -13,7 +13,7 @@ from handoff import ticket as tickets
 from handoff.effects import CloseThread, Link, Open, Say, Update
 from handoff.facts import Draft as DraftFact
 from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Source, Transcript
-from handoff.model import Case, Phase, Said, Ticket, TicketState, Tried
+from handoff.model import Case, Hit, Known, Phase, Proposed, Said, Ticket, TicketState, Tried
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule, Policy
 from handoff.politeness import gist
 from handoff.summary import headline, latest_question, matter, request, summarise
@@ -22,6 +22,7 @@ from handoff.turn import Turn
 SUBJECT_CHARACTERS = 80
 LINES_ONE_BY_ONE = 12
 OFTEN, RECENT_SECONDS, UNHAPPY = 3, 30 * 86_400, 2
+NOTHING = Proposed()
 ASKS_FOR_SOMEBODY, BARE_WORDS = ("human", "manager"), 9
 
 
@@ -34,7 +35,7 @@ def escalate(
     question: str = "",
     by: Actor | None = None,
     quiet: bool = False,
-    draft: str = "",
+    draft: Proposed = NOTHING,
     values: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Open the ticket and tell everybody once. `by`: the agent who did it, which is a takeover. `quiet`: the
@@ -45,7 +46,8 @@ def escalate(
         reopen(t)
         return
     _forget_closed(t)
-    t.change(ticket=_ticket(t, trigger, why, category, question, draft, values))
+    draft = draft if draft.text else by_the_model(t.known)
+    t.change(ticket=_ticket(t, trigger, why, category, question, draft.text, values))
     _give_up_on(t)
     if by is not None:
         t.take_over()
@@ -63,11 +65,17 @@ def escalate(
         private.move(t, t.policy.category(t.ticket.category), trigger)
     if not quiet:
         _tell_customer(t, by)
-    _show_staff(t)
+    _show_staff(t, draft)
     capture(t)
 
 
-def pass_on(t: Turn, questions: tuple[str, ...], draft: str = "") -> HandedOver:
+def by_the_model(known: Known) -> Proposed:
+    """The language model's draft; nothing where it has written none."""
+    cited = [known.found[0].hits[n - 1] for n in known.draft_sources] if known.found else []
+    return Proposed(known.draft, tuple((known.found[0].question, hit) for hit in cited))
+
+
+def pass_on(t: Turn, questions: tuple[str, ...], draft: Proposed = NOTHING) -> HandedOver:
     """The part of a message that the bot does not answer goes to a person. What the customer is told of it stands in
     the answer to the other part."""
     why = t.policy.phrase("why.part")
@@ -122,7 +130,7 @@ def _ticket(
         fields=answers.public,
         private_fields=answers.private,
         earlier=tuple(dict.fromkeys((*case.closed_tickets, *(e.number for e in known.earlier)))),
-        draft=draft or known.draft,
+        draft=draft,
         tags=_history(t),
     )
     return tickets.with_dues(ticket, policy)
@@ -241,7 +249,7 @@ def _form_was_open(t: Turn) -> bool:
     return form is not None and (form.trigger or "collect") == t.ticket.trigger
 
 
-def _show_staff(t: Turn) -> None:
+def _show_staff(t: Turn, draft: Proposed) -> None:
     """The card, its thread with everything said so far, a call where it is a P0, a draft where there is one."""
     ticket, policy = t.ticket, t.policy
     desk = policy.desk(ticket.route, t.case.place.platform)
@@ -255,16 +263,32 @@ def _show_staff(t: Turn) -> None:
     _so_far(t)
     if tickets.calls_on_call(ticket):
         call(t)
-    if ticket.draft:
-        offer_draft(t, ticket.draft, ticket.confidence)
+    if draft.text:
+        offer_draft(t, draft, ticket.confidence)
 
 
-def offer_draft(t: Turn, text: str, confidence: float, sources: tuple[Source, ...] = ()) -> None:
-    """Put a proposed reply under the card; what becomes of it is kept under the same name."""
+def offer_draft(t: Turn, draft: Proposed, confidence: float) -> None:
+    """Put a proposed reply under the card; what becomes of it is kept under the same name. Once sent it is what the
+    customer was told, so what its words are from is kept as with an answer's receipt."""
     ticket, n = t.ticket, t.count("draft")
     name = f"{ticket.id}.{n}"
-    t.staff(DraftFact(name, text, sources, confidence), f"{ticket.id}/draft/{n}")
-    t.keep("draft", name, category=ticket.category, confidence=round(confidence, 4), at=t.now)
+    sources = sources_of([hit for _, hit in draft.parts])
+    t.staff(DraftFact(name, draft.text, sources, confidence), f"{ticket.id}/draft/{n}")
+    t.keep(
+        "draft",
+        name,
+        category=ticket.category,
+        confidence=round(confidence, 4),
+        parts=[[question, hit.topic, hit.version] for question, hit in draft.parts],
+        at=t.now,
+    )
+
+
+def sources_of(hits: Sequence[Hit]) -> tuple[Source, ...]:
+    """The topics that words are from, each once."""
+    topics = {hit.topic: hit for hit in reversed(hits)}
+    named = [topics[topic] for topic in dict.fromkeys(hit.topic for hit in hits)]
+    return tuple(Source(h.topic, h.title, h.path, h.version, h.reviewed, h.links) for h in named)
 
 
 def _so_far(t: Turn) -> None:

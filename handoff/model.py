@@ -243,9 +243,22 @@ class Found:
     among: float = 0.0  # the probability that one of the first three topics is right
 
     @property
+    def cited(self) -> tuple[Hit, ...]:
+        """What the answer's words are from: the passages that a composed one cites, or the first."""
+        return tuple(self.hits[n - 1] for n in self.composed_sources) if self.composed else self.hits[:1]
+
+    @property
     def near(self) -> bool:
         """Good enough to ask back: one of the topics that the question would offer is probably the right one."""
         return bool(self.hits) and max(self.confidence, self.among) >= self.threshold_clarify
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A reply for the desk to check, and what its words are from: (question, hit)."""
+
+    text: str = ""
+    parts: tuple[tuple[str, Hit], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +332,7 @@ class Known:
     incident_id: str = ""
     summary: str = ""  # written by the language model for the card; empty: extractive
     draft: str = ""  # the language model's reply draft
+    draft_sources: tuple[int, ...] = ()  # the hits of `found[0]` that it cites, counted from 1
     redacted: tuple[str, ...] = ()  # kinds of secrets that were removed before the first write
     snapshot: str = ""
     choices: Mapping[str, Any] = field(default_factory=dict)

@@ -12,7 +12,8 @@ from adapters.port import ActionInvoked, FormSubmitted, MessageAction, MessageRe
 from handoff import answering, claim, collect, escalation, feedback, listening, relay, resolve
 from handoff import conversation as talk
 from handoff.effects import Decision, Update
-from handoff.facts import Draft, Source
+from handoff.facts import Draft
+from handoff.model import Proposed
 from handoff.policy import PERMISSIONS
 from handoff.turn import Turn
 
@@ -70,14 +71,14 @@ def _draft(t: Turn, _: str) -> Decision:
     if t.open_ticket is None:
         return t.no("refused.state" if t.case.ticket else "refused.no_ticket", "no open ticket", verb="draft")
     found = next((f for f in t.known.found if f.hits and f.confidence >= f.threshold_clarify), None)
-    text = t.known.draft or (found.composed or found.hits[0].text if found is not None else "")
-    if not text:
+    draft = escalation.by_the_model(t.known)
+    if not draft.text and found is not None:
+        parts = tuple((found.question, hit) for hit in found.cited)
+        draft = Proposed(found.composed or found.hits[0].text, parts)
+    if not draft.text:
         return t.no("refused.no_draft", "nothing to draft from", verb="draft")
-    t.edit(draft=text)
-    top = found.hits[0] if found is not None else None
-    sources = (Source(top.topic, top.title, top.path, top.version, top.reviewed),) if top is not None else ()
-    confidence = found.confidence if found is not None else 0.0
-    escalation.offer_draft(t, text, confidence, sources)
+    t.edit(draft=draft.text)
+    escalation.offer_draft(t, draft, found.confidence if found is not None else 0.0)
     return t.done("draft", f"a draft for {t.ticket.id}")
 
 

@@ -189,11 +189,6 @@ class Library:
         """Topic -> version, in the snapshot in use."""
         return self._current.snapshot.versions_by_topic() if self._current else {}
 
-    async def text_of(self, topic_id: str) -> str:
-        """The approved text of a topic in the snapshot in use; empty where there is none."""
-        topics = self._current.snapshot.topics if self._current else ()
-        return next((topic.body for topic in topics if topic.id == topic_id), "")
-
     async def warm(self) -> None:
         """Load what only some questions need, before one of them waits for it."""
         if self._current and len(self._current.snapshot.info.languages) > 1:

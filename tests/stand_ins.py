@@ -153,6 +153,8 @@ def _said(fact: Fact) -> str:
             return "(deleted)" if fact.said.deleted else f"{fact.said.name}: {fact.said.text}"
         case facts.Answer() | facts.Relayed() | facts.Draft() | facts.Incident():
             return fact.text
+        case facts.Correction():
+            return f"Correction of {fact.title}: {fact.text}"
         case facts.Preview():
             return f"{fact.state}: {fact.text}"
         case facts.Resolved():

@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from bot.batch import Step
 from bot.recall import DAYS, Recall
-from handoff.model import Case, Known
+from handoff.model import Case, Found, Known
+from knowledge.passage import Section, Topic
 from tests import stand_ins
 from tests.line.scene import DANA, Line, person, place, presses, says, virtual
 
@@ -27,8 +29,18 @@ class Library:
     def versions(self) -> dict[str, str]:
         return self.now
 
-    async def text_of(self, topic: str) -> str:
-        return f"Today's text about {topic}." if topic in self.now else ""
+    def topics(self) -> list[Topic]:
+        """Each as its key says: `refunds@de` is the German refunds."""
+        return [
+            Topic(
+                name,
+                f"All about {name}",
+                "",
+                (Section("", f"Today's {language or 'plain'} text about {name}.", 1),),
+                language=language,
+            )
+            for name, _, language in (key.partition("@") for key in self.now)
+        ]
 
     async def embed(self, texts: list[str]) -> np.ndarray:
         raise AssertionError("recalling compares no meanings")
@@ -49,7 +61,13 @@ class Gathering:
             replace(f, hits=tuple(replace(h, version=today.get(h.topic, h.version)) for h in f.hits))
             for f in known.found
         )
-        return replace(known, found=found)
+        spoken = tuple(replace(f, language="de" if "bitte" in f.question else "") for f in found)
+        return replace(known, found=tuple(composed(f) if "compose" in f.question else f for f in spoken))
+
+
+def composed(found: Found) -> Found:
+    """As a language model answers from two topics at once."""
+    return replace(found, confidence=0.95, composed="In other words.", composed_sources=(2, 1))
 
 
 def desk(folder: Path, library: Library) -> tuple[Line, Recall]:
@@ -190,3 +208,85 @@ async def test_what_is_long_past_is_left_alone_unless_the_conversation_is_open(t
         told = await recall.told("refunds")
 
         assert await places(line, [t.case_id for t in told]) == {"105"}
+
+
+@virtual
+async def test_a_composed_answer_is_called_back_for_every_topic_that_it_cites(tmp_path: Path) -> None:
+    library = Library()
+    line, recall = desk(tmp_path, library)
+    async with line.up():
+        await line.engine.receive(says("compose: refunds and invoices?", 1, person("ana"), place("1")))
+        await line.passes(20)
+        library.now |= {"invoices": "v2", "refunds": "v2"}
+        assert {(t.topic, t.version) for t in await recall.told()} == {("invoices", "v1"), ("refunds", "v1")}
+
+        for topic in ("invoices", "refunds", "invoices"):
+            await recall.correct(topic)
+        await line.passes(20)
+
+        said = [s.text for s in line.home.shown.values() if "Correction" in s.text]
+        assert len(said) == 2
+        assert sorted(one.partition("\n\n")[2].partition(":")[0] for one in said) == [
+            "Correction of All about invoices",
+            "Correction of Refunds",
+        ]
+
+
+@virtual
+async def test_what_is_corrected_again_is_told_again(tmp_path: Path) -> None:
+    library = Library()
+    line, recall = desk(tmp_path, library)
+    async with line.up():
+        await asked(line, 102, 103)
+        for version in ("v2", "v3"):
+            library.now["refunds"] = version
+            await recall.correct("refunds")
+            await recall.correct("refunds")
+            await line.passes(20)
+
+        assert corrected(line) == ["102", "102"]
+
+
+@virtual
+@pytest.mark.parametrize(("verb", "told"), [("send_draft", True), ("discard_draft", False), ("", False)])
+async def test_a_draft_that_an_agent_sent_counts_as_told(tmp_path: Path, verb: str, told: bool) -> None:
+    library = Library()
+    line, recall = desk(tmp_path, library)
+    async with line.up():
+        await line.engine.receive(says("a draft on refunds please", 1, person("ana"), place("1")))
+        await line.passes(20)
+        await line.engine.receive(presses("claim", "T-1", DANA))
+        await line.passes(20)
+        if verb:
+            await line.engine.receive(presses(verb, "T-1.1", DANA))
+            await line.passes(20)
+        library.now["refunds"] = "v2"
+
+        assert [(t.receipt, t.topic, t.version) for t in await recall.told()] == (
+            [("T-1.1", "refunds", "v1")] if told else []
+        )
+        await recall.correct("refunds")
+        await line.passes(20)
+
+        assert [s.ref.place.channel for s in line.home.shown.values() if "Correction" in s.text] == [
+            "desk"
+        ] * told
+
+
+@virtual
+async def test_a_correction_is_in_the_language_of_the_conversation(tmp_path: Path) -> None:
+    library = Library()
+    library.now = {"refunds": "v1", "refunds@de": "v1"}
+    line, recall = desk(tmp_path, library)
+    async with line.up():
+        await asked(line, 102, 103)
+        await line.engine.receive(says("bitte, how do refunds work?", 105, person("uwe"), place("105")))
+        await line.passes(20)
+        library.now = {"refunds": "v2", "refunds@de": "v2"}
+
+        await recall.correct("refunds")
+        await line.passes(20)
+
+        said = {s.ref.place.thread: s.text for s in line.home.shown.values() if "Correction" in s.text}
+        assert "Today's plain text" in said["102"]
+        assert "Today's de text" in said["105"]

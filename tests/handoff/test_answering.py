@@ -66,6 +66,26 @@ def test_the_receipt_holds_what_the_search_was_given_and_what_a_composed_answer_
     (part,) = receipt.data["each"]
     assert part["composed"]
     assert [topic for topic, _, _ in part["cites"]] == ["invoice", "refund"]
+    (answer,) = scene.told
+    assert [source.topic for source in answer.sources] == ["invoice", "refund"]
+
+
+def test_a_draft_names_what_its_words_are_from_and_keeps_it() -> None:
+    scene = Scene(replace(POLICY, launch_mode="draft"))
+    composed = replace(found(REFUND, INVOICE), composed="As a model says it.", composed_sources=(2,))
+    scene.asks("How do I get my money back?", composed)
+    (draft,) = scene.staff_saw(DraftFact)
+    assert [source.topic for source in draft.sources] == ["invoice"]
+    assert scene.kept("draft")[0].data["parts"] == [[composed.question, "invoice", INVOICE.version]]
+
+
+def test_the_language_models_draft_names_the_passages_that_it_cites() -> None:
+    scene = Scene()
+    given = found(REFUND, INVOICE, sure=0.3)
+    scene.asks("?", given)
+    scene.presses(ANA, "person", "c-0123456789", found=(given,), draft="Have a look.", draft_sources=(2,))
+    (draft,) = scene.staff_saw(DraftFact)
+    assert (draft.text, [source.topic for source in draft.sources]) == ("Have a look.", ["invoice"])
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.port import MessageReceived, MsgRef
+from bot.language_model import Composed, Sentence
+from bot.writing import Writing
+from handoff.model import Hit, Known
+from handoff.policy import CategoryRule
+from tests.handoff.scene import ANA, INVOICE, LOGIN, POLICY, REFUND, THREAD, Scene, found
 from tests.language_model import ollama_server
 from tests.language_model.ollama_server import Fault, Ollama, Reply, says
 from tests.security.scene import Desk
@@ -162,3 +169,35 @@ async def test_what_a_model_was_talked_into_changes_no_decision_and_calls_nobody
         assert "escalate" in [row["decision"] for row in rows]
         assert "evil.example" not in shown
         assert "<!channel>" not in shown
+
+
+class Composer:
+    """A model that cites whatever it is given, and tells what that was."""
+
+    enabled = True
+
+    def __init__(self) -> None:
+        self.given: list[str] = []
+
+    async def compose(self, question: str, passages: Sequence[Hit]) -> Composed:
+        self.given = [passage.topic for passage in passages]
+        return Composed((Sentence("In other words.", tuple(range(1, len(passages) + 1))),))
+
+
+async def test_nothing_is_composed_from_what_needs_a_persons_eye_or_did_not_opt_in() -> None:
+    rules = {
+        "billing": CategoryRule("billing", "Billing", compose=True),
+        "technical": CategoryRule("technical", "Technical"),
+    }
+    model = Composer()
+    writing = Writing(model, replace(POLICY, categories=rules))  # type: ignore[arg-type]
+    drafted, aside = replace(INVOICE, level="draft"), replace(LOGIN, category="technical")
+    last = replace(INVOICE, topic="receipts")
+    asked = MessageReceived(
+        keys=("1",), place=THREAD, actor=ANA, occurred_at=0, ref=MsgRef(THREAD, "1"), text="?"
+    )
+
+    known = await writing.add(Scene().case, asked, Known(found=(found(REFUND, drafted, aside, last),)), "?")
+
+    assert model.given == ["refund", "receipts"]
+    assert [hit.topic for hit in known.found[0].cited] == ["refund", "receipts"]
