@@ -199,6 +199,7 @@ class Case:
     offered: Standing | None = None  # a person was offered; its button goes when that is settled
     pending_question: str = ""  # the question that waits for clarification or collection
     others: tuple[str, ...] = ()  # questions of the same message that wait until that one is settled
+    matter: str = ""  # the message with which the present matter began; what was said before it is done with
     questions: tuple[str, ...] = ()  # what the customer asked, for "same issue three times"
     participants: frozenset[str] = (
         frozenset()

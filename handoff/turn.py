@@ -235,6 +235,8 @@ class Turn:
         case = self.case
         if case.asked is not None and case.phase != Phase.CLARIFYING:
             self.change(asked=None)
+            if case.phase in (Phase.BOT, Phase.OFFERED):  # nor does the question behind it wait any more
+                self.change(pending_question="", others=())
         if case.offered is not None and case.phase in SILENT:
             self.change(offered=None)
 
