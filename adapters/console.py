@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from adapters.chat_room import Change, Message, Person, View
-from adapters.console_format import answer_to, clean, message_lines, question_for, why_lines
+from adapters.console_format import answer_to, clean, message_lines, question_for, told, why_lines
 from adapters.console_wrap import wrapped
 from adapters.local_chat import ADMINS, AGENTS, CUSTOMERS, LocalChat
 from adapters.port import AdapterError, FormErrors, FormInput, Sink
@@ -368,7 +368,7 @@ class ConsoleAdapter(LocalChat):
             return
         self._printed[self._me, message.id] = lines
         content = message.content
-        if message.edits and content and not content.buttons and set(lines[1:]) < set(before[1:]):
+        if message.edits and content and not content.buttons and set(lines[1:]) < told(before[1:]):
             return
         self._print(lines[0], "bold cyan" if not message.author else "bold")
         for line in lines[1:]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from adapters.chat_room import Message
 from adapters.port import Block, Content, FormInput, Span
 
 INDENT = "    "
+_BUTTON = re.compile(r"\[\d+\] (.+?)(?=  \[\d|$)")
 
 
 def clean(text: str) -> str:
@@ -76,6 +78,12 @@ def message_lines(message: Message, author: str, where: str, numbers: Sequence[i
         labels = [b.label for b in message.content.buttons]
         lines.append("  ".join(f"[{n}] {clean(b)}" for n, b in zip(numbers, labels, strict=True)))
     return [f"{clean(head)}:", *(INDENT + part for part in lines)]
+
+
+def told(printed: Sequence[str]) -> set[str]:
+    """What was printed, line by line; buttons also as the list that stays of them when they go."""
+    labels = (label for line in printed for label in _BUTTON.findall(line))
+    return {*printed, *(f"{INDENT}- {label}" for label in labels)}
 
 
 def why_lines(trace: Mapping[str, Any]) -> list[str]:

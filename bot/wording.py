@@ -38,6 +38,8 @@ def word(fact: Fact, language: str, texts: Texts) -> Content:
         isinstance(fact, facts.Line) and fact.key.startswith(("staff.", "timer."))
     ):
         language = texts.language
+    if isinstance(fact, facts.Ask | facts.Offer):
+        language = fact.language or language
     return maker(fact, language, texts)
 
 
@@ -137,6 +139,8 @@ def _ask(fact: facts.Ask, language: str, texts: Texts) -> Content:
     if fact.reason == "language":
         body = (*body, bullets(list(fact.options)))
         shown = (texts.get("button.show", language),)
+    if fact.over:  # the topics stood on the buttons, and belong to the question
+        return Content((*body, bullets(list(shown))) if fact.reason == "close" else body)
     picks = tuple(
         texts.button("pick", f"{fact.arg}.{i}", language, "", title) for i, title in enumerate(shown)
     )
@@ -148,6 +152,8 @@ def _offer(fact: facts.Offer, language: str, texts: Texts) -> Content:
     blocks = [*_opening(fact, language, texts), para(texts.get(f"offer.{fact.reason}", language))]
     if fact.nearest and fact.reason == "unsure":
         blocks += [para(texts.get("offer.nearest", language)), bullets(list(fact.nearest))]
+    if fact.over:
+        return Content(tuple(blocks))
     return Content(tuple(blocks), (texts.button("person", fact.arg, language, "primary"),))
 
 

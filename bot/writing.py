@@ -13,8 +13,10 @@ from typing import TypeVar
 
 from adapters.port import ActionInvoked, Inbound, MessageReceived
 from bot.language_model import LanguageModel
+from handoff import listening
 from handoff.model import Case, Found, Hit, Known
 from handoff.policy import Policy, stricter_level
+from handoff.summary import about
 
 T = TypeVar("T")
 
@@ -63,7 +65,10 @@ class Writing:
         return isinstance(event, MessageReceived) and (bool(known.fired) or unsure)
 
     async def _card(self, case: Case, event: Inbound, known: Known, question: str) -> Known:
-        lines = [(s.who, s.text) for s in case.said[-LINES_MAX:] if s.text]
+        said = about(case)[-LINES_MAX:]
+        if isinstance(event, MessageReceived) and listening.other_matter(case, known, event.text):
+            said = ()
+        lines = [(s.who, s.text) for s in said if s.text]
         if isinstance(event, MessageReceived):
             lines.append(("customer", event.text))
         hits = known.found[0].hits[:PASSAGES] if known.found else ()

@@ -107,7 +107,7 @@ def _again(t: Turn, found: Found, *, third: bool) -> Decision:
     t.keep("outcome", last.receipt, outcome="re-asked", ticket="")
     if third:
         return _third_turn(t)
-    t.say(Offer(t.case.id, (found.hits[0].title,), t.opening(), "again"))
+    t.offer(Offer(t.case.id, (found.hits[0].title,), t.opening(), "again"))
     t.change(phase=Phase.OFFERED, bot_turns=t.case.bot_turns + 1)
     return t.done("offer", "the same topic again: offers a person instead of repeating itself")
 
@@ -148,6 +148,7 @@ def say_answer(
         bot_turns=t.case.bot_turns + 1,
         clarified=False,
         clarify_options=(),
+        offered=None,
         pending_question="",
         others=(),
         tried=(*t.case.tried, tried),
@@ -234,11 +235,11 @@ def _unsure(t: Turn, every: tuple[Found, ...], mode: str) -> Decision:
             return _ask(t, found, options, "close", tuple(f.question for f in others), aside)
     if _unrelated(found) and "declined" not in t.case.counters:
         t.count("declined")
-        t.say(Offer(t.case.id, (), t.opening(), "unrelated"))
+        t.offer(Offer(t.case.id, (), t.opening(), "unrelated"))
         t.change(bot_turns=t.case.bot_turns + 1)
         return t.done("decline", "not about what the knowledge covers")
     titles = tuple(dict.fromkeys(h.title for h in found.hits[:OPTIONS_MAX])) if found and near else ()
-    t.say(Offer(t.case.id, titles, t.opening(), "unsure"))
+    t.offer(Offer(t.case.id, titles, t.opening(), "unsure"))
     t.change(phase=Phase.OFFERED, bot_turns=t.case.bot_turns + 1)
     return t.done("offer", "nothing is good enough; offers a person")
 
@@ -268,7 +269,7 @@ def _ask(
     """The one clarifying question; `others` of the same message wait until it is settled."""
     titles = tuple(h.title for h in options)
     about = shorten(found.question, ABOUT_CHARACTERS) if others else ""
-    t.say(Ask(t.case.id, titles, t.opening(), reason, about, aside))
+    t.ask(Ask(t.case.id, titles, t.opening(), reason, about, aside))
     t.change(
         phase=Phase.CLARIFYING,
         clarified=True,
@@ -301,7 +302,7 @@ def _gap(t: Turn, found: Found) -> None:
 def picked(t: Turn, arg: str) -> Decision:
     """One of the clarifying question's topics was chosen: that answers which one is meant."""
     index = listening.number_of(arg)
-    if t.case.phase != Phase.CLARIFYING or not 0 <= index < len(t.case.clarify_options):
+    if not _still_asked(t) or not 0 <= index < len(t.case.clarify_options):
         return t.no("refused.late", "that question is no longer open", verb="pick")
     topic, title = t.case.clarify_options[index]
     found = next((f for f in t.known.found for h in f.hits if h.topic == topic), None)
@@ -321,9 +322,15 @@ def picked(t: Turn, arg: str) -> Decision:
     return from_knowledge(t, t.policy.launch_mode)
 
 
+def _still_asked(t: Turn) -> bool:
+    """Whether the press is for the question that is open, not for an older one whose buttons were just going."""
+    anchor = t.case.asked.anchor if t.case.asked is not None else ""
+    return t.case.phase == Phase.CLARIFYING and (not anchor or t.known.anchor in ("", anchor))
+
+
 def none_of_these(t: Turn) -> Decision:
     """None of the topics: a person takes it."""
-    if t.case.phase != Phase.CLARIFYING:
+    if not _still_asked(t):
         return t.no("refused.late", "that question is no longer open", verb="none")
     escalation.escalate(t, "unclear", t.policy.phrase("why.unclear"))
     return t.done("escalate", "none of the offered topics")

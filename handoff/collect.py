@@ -42,6 +42,7 @@ def begin(t: Turn, category: CategoryRule, trigger: str, why: str) -> Decision:
         collecting=Collecting(category.name, fields, trigger=trigger, why=why),
         phase=Phase.COLLECTING,
         pending_question=latest_question(t.case),
+        offered=None,
         others=(),
     )
     private.move(t, category, trigger)

@@ -160,6 +160,8 @@ def _customer(t: Turn, event: MessageReceived) -> Decision:
         return relay.customer_wrote(t, event, lines)
     if ticket is not None and (ticket.state == TicketState.SOLVED or _late_answer(ticket, t.now)):
         return resolve.after_solved(t, event, lines)
+    if listening.other_matter(t.before, t.known, text):
+        t.change(matter=lines[0].ref.id if lines and lines[0].ref is not None else "")
     if ticket is not None and t.case.phase in (Phase.HUMAN, Phase.DESK, Phase.MUTED):
         t.change(phase=Phase.BOT, bot_turns=0, clarified=False, questions=t.case.questions[-1:], tried=())
     if t.case.phase == Phase.HUMAN:

@@ -16,14 +16,14 @@ from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Source, Tr
 from handoff.model import Case, Hit, Known, Phase, Proposed, Said, Ticket, TicketState, Tried
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule, Policy
 from handoff.politeness import gist
-from handoff.summary import headline, latest_question, matter, request, summarise
+from handoff.summary import about, headline, latest_question, matter, request, summarise
 from handoff.turn import Turn
 
 SUBJECT_CHARACTERS = 80
 LINES_ONE_BY_ONE = 12
 OFTEN, RECENT_SECONDS, UNHAPPY = 3, 30 * 86_400, 2
 NOTHING = Proposed()
-ASKS_FOR_SOMEBODY, BARE_WORDS = ("human", "manager"), 9
+ASKS_FOR_SOMEBODY, BARE_WORDS = frozenset(("human", "manager")), 9
 
 
 def escalate(
@@ -137,18 +137,27 @@ def _ticket(
 
 
 def _besides_the_form(case: Case) -> tuple[Said, ...]:
-    """What was said, without the answers to the form: they stand on the card under their own names."""
+    """What was said on the matter, without the answers to the form: they stand on the card under their own names."""
+    said = about(case)
     if case.collecting is None:
-        return case.said
+        return said
     told = {value.casefold() for value in case.collecting.values.values()}
-    return tuple(s for s in case.said if s.who != "customer" or s.text.strip().casefold() not in told)
+    return tuple(s for s in said if s.who != "customer" or s.text.strip().casefold() not in told)
 
 
 def _subject(t: Turn, trigger: str, text: str) -> str:
-    """What it is about. Whoever only asks for a person has said before what for, or says it in the next sentence."""
-    bare = trigger in ASKS_FOR_SOMEBODY and len(text.split()) <= BARE_WORDS
+    """What it is about. Whoever writes no more than that a person is wanted has said before what for; a press is about
+    what was asked last."""
+    written = isinstance(t.event, MessageReceived) and trigger in ASKS_FOR_SOMEBODY
+    bare = written and says_nothing_else(text)
     before = [q for q in t.case.questions if q != text] if bare else []
     return matter(gist(before[-1] if before else text), _asks_for_somebody)
+
+
+def says_nothing_else(text: str) -> bool:
+    """Whether whoever asks for a person has said no more than that: few words, and no sentence beside it."""
+    said = gist(text)
+    return len(text.split()) <= BARE_WORDS and matter(said, _asks_for_somebody) == said
 
 
 def _asks_for_somebody(sentence: str) -> bool:

@@ -16,6 +16,8 @@ Messages that something later must find again carry an anchor:
     T-1042/s/<n>            any other line for staff
     c-3f9a/a/<n>            an answer of the bot
     c-3f9a/field/<n>        a question of a form
+    c-3f9a/ask/<n>          a clarifying question
+    c-3f9a/offer/<n>        an offer of a person
     c-3f9a/private          the private thread in which a private matter goes on
 """
 
@@ -27,7 +29,7 @@ from typing import Any, Literal
 
 from adapters.port import Actor, FileRef
 from handoff.effects import Fact
-from handoff.model import Earlier, Said, Ticket
+from handoff.model import AskReason, Earlier, OfferReason, Said, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +91,30 @@ class Answer(Fact):
 class Ask(Fact):
     """The one clarifying question; `options` are topic titles. `reason` "language": known in another one only.
 
-    `about`: which of several questions in one message it is about; `aside`: as in an answer.
+    `about`: which of several questions in one message it is about; `aside`: as in an answer. `over`: it is settled,
+    nothing to press. `language`: the one in which it was put, whatever is spoken by now.
     """
 
     arg: str
     options: tuple[str, ...]
     opening: bool = False
-    reason: Literal["close", "language"] = "close"
+    reason: AskReason = "close"
     about: str = ""
     aside: tuple[str, ...] = ()
+    language: str = ""
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Offer(Fact):
-    """Nothing is good enough: say so, name what is near, offer a person."""
+    """Nothing is good enough: say so, name what is near, offer a person. `over`, `language`: as in a question."""
 
     arg: str
     nearest: tuple[str, ...] = ()
     opening: bool = False
-    reason: Literal["unsure", "again", "unhelpful", "unrelated"] = "unsure"
+    reason: OfferReason = "unsure"
+    language: str = ""
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

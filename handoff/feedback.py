@@ -38,7 +38,7 @@ def _helpful(t: Turn, receipt: str) -> Decision:
     t.change(tried=tried_with(t.case.tried, receipt, "helpful"), bot_turns=0)
     t.keep("outcome", receipt, outcome="helpful", ticket="")
     if t.case.phase not in SILENT and t.case.ticket is None:
-        t.change(phase=Phase.BOT if t.case.collecting is None else t.case.phase)
+        t.change(phase=Phase.BOT if t.case.collecting is None else t.case.phase, offered=None)
         t.add(CloseThread(t.case.place, solved=True))
         _capture(t)
     t.whisper("feedback.helpful")
@@ -60,7 +60,7 @@ def _reason(t: Turn, tried: Tried, reason: str) -> Decision:
     _review(t, tried, reason)
     t.whisper("feedback.noted")
     if t.open_ticket is None and t.case.phase not in SILENT:
-        t.say(Offer(t.case.id, reason="unhelpful"))
+        t.offer(Offer(t.case.id, reason="unhelpful"))
     return t.done("feedback", f"not helpful: {reason}")
 
 

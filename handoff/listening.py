@@ -15,14 +15,29 @@ from adapters.port import (
     ReactionChanged,
 )
 from handoff import collect
-from handoff.model import Case, Phase, Ticket, TicketState
+from handoff.escalation import ASKS_FOR_SOMEBODY, says_nothing_else
+from handoff.model import Case, Known, Phase, Ticket, TicketState
 from handoff.policy import Policy, is_staff, same_person
 from handoff.politeness import gist, small_talk
+from handoff.summary import about
+from handoff.turn import SILENT
 
 QUESTION_CHARACTERS = 1500
 FOLLOW_UP_CHARACTERS, FOLLOW_UP_WORDS = 80, 4
 FORM_ANSWER_WORDS = 5
 DIGITS = 8
+NEAREST = 3
+LEANING_WORDS = 8
+VENTS = frozenset(("angry", "abuse", "churn", "distress"))  # how somebody feels, not what it is about
+_GOES_ON = re.compile(
+    r"\W*(?:no|nope|yes|but|and|or|so|still|ok|okay|then|thanks|thank you|i (?:tried|did|already)|nein|ja|aber|und|oder|"
+    r"doch|immer noch|trotzdem|danke|dann|habe ich|hab ich)\b",
+    re.IGNORECASE,
+)
+_POINTS_BACK = re.compile(
+    r"\b(?:it|its|this|that|these|those|they|them|there|one|above|es|das|dies\w*|sie|damit|dafür|davon|dort|oben)\b",
+    re.IGNORECASE,
+)
 _FOLLOW_UP = re.compile(
     r"(?:and|or|but|also|what about|how about|und|oder|aber|was ist mit|wie ist es mit)\b", re.IGNORECASE
 )
@@ -96,6 +111,39 @@ def _opens(event: MessageReceived, mode: str) -> bool:
 def asks(text: str) -> bool:
     """Does that look like a question or a request?"""
     return _ASKS.search(text) is not None
+
+
+def other_matter(case: Case, known: Known, text: str) -> bool:
+    """Whether the customer begins with something else: the first question, one after a ticket was closed, and after an
+    answer whatever is no more about it. In doubt it is still about the same."""
+    closed = case.ticket is not None and not case.ticket.is_open
+    if not case.questions or (closed and case.phase in SILENT):
+        return True
+    if not case.tried or case.phase != Phase.BOT or _leans_on_what_was_said(text) or small_talk(text):
+        return False
+    answered = any(s.who == "bot" for s in about(case))
+    names = {f.trigger for f in known.fired}
+    if not answered or (names & ASKS_FOR_SOMEBODY and says_nothing_else(text)):
+        return False
+    last = case.tried[-1]
+    if last.outcome:
+        return last.outcome == "helpful"
+    nearest = {h.topic for f in known.found for h in f.hits[:NEAREST]}
+    return last.topic not in nearest and _says_what(known, names, text)
+
+
+def _says_what(known: Known, names: set[str], text: str) -> bool:
+    """Whether it says what it is about: something that the team knows, a trigger that names it, or a question."""
+    if any(f.near for f in known.found) or names - VENTS - ASKS_FOR_SOMEBODY:
+        return True
+    return asks(text) and not names & VENTS
+
+
+def _leans_on_what_was_said(text: str) -> bool:
+    """Whether it can only be understood from what stands above it."""
+    return _GOES_ON.match(text) is not None or (
+        len(text.split()) <= LEANING_WORDS and _POINTS_BACK.search(text) is not None
+    )
 
 
 def wants_signals(case: Case, event: Inbound, policy: Policy, now: float) -> str:  # noqa: ARG001  one shape for all

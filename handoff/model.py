@@ -38,6 +38,8 @@ class Phase(StrEnum):
 
 Priority = Literal["P0", "P1", "P2", "P3"]
 Level = Literal["answer", "draft", "collect", "escalate"]
+AskReason = Literal["close", "language"]
+OfferReason = Literal["unsure", "again", "unhelpful", "unrelated"]
 LaunchMode = Literal["off", "shadow", "draft", "answer"]
 
 
@@ -78,6 +80,19 @@ class Asked:
     again: bool = False
     opening: bool = False
     begins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A question or an offer of the bot that stands there with its buttons, and how it was put."""
+
+    anchor: str
+    reason: AskReason | OfferReason
+    titles: tuple[str, ...] = ()
+    opening: bool = False
+    about: str = ""
+    aside: tuple[str, ...] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +195,11 @@ class Case:
     clarified: bool = False
     clarify_options: tuple[tuple[str, str], ...] = ()  # (topic, title)
     nearest: tuple[tuple[str, str], ...] = ()  # (topic, title) of the last search, for the card
+    asked: Standing | None = None  # the clarifying question; its buttons go when it is settled
+    offered: Standing | None = None  # a person was offered; its button goes when that is settled
     pending_question: str = ""  # the question that waits for clarification or collection
     others: tuple[str, ...] = ()  # questions of the same message that wait until that one is settled
+    matter: str = ""  # the message with which the present matter began; what was said before it is done with
     questions: tuple[str, ...] = ()  # what the customer asked, for "same issue three times"
     participants: frozenset[str] = (
         frozenset()

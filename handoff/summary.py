@@ -33,6 +33,14 @@ def latest_question(case: Case) -> str:
     return next((s.text for s in reversed(case.said) if s.who == "customer" and s.text), "")
 
 
+def about(case: Case) -> tuple[Said, ...]:
+    """What was said on the present matter."""
+    for at, line in enumerate(case.said):
+        if line.ref is not None and line.ref.id == case.matter:
+            return case.said[at:]
+    return case.said
+
+
 def summarise(said: tuple[Said, ...]) -> str:
     """The customer's own first sentences and the last one: nothing that nobody said."""
     spoken = [s.text for s in said if s.who == "customer" and s.text.strip() and not s.deleted]

@@ -6,15 +6,15 @@ state asks for. So no rule can forget either.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from adapters.port import Actor, FileRef, Inbound, MessageReceived, MsgRef, Place
 from handoff import clock, fields
 from handoff import ticket as tickets
 from handoff.effects import Cancel, Decision, Effect, Fact, Keep, Open, Say, Thread, Update, Wake, Whisper
 from handoff.evolve import evolve
-from handoff.facts import Card, Line
-from handoff.model import Case, Known, Phase, Said, Ticket
+from handoff.facts import Ask, Card, Line, Offer
+from handoff.model import AskReason, Case, Known, OfferReason, Phase, Said, Standing, Ticket
 from handoff.policy import Policy, refusal
 from handoff.politeness import gist
 
@@ -138,6 +138,23 @@ class Turn:
         self._open_thread()
         self.add(Say(self.there, what, "customer", "bot", anchor))
 
+    def ask(self, what: Ask) -> None:
+        """Ask which topic is meant. Whatever was offered before is settled by that."""
+        anchor = f"{self.case.id}/ask/{self.count('ask')}"
+        put = Standing(
+            anchor, what.reason, what.options, what.opening, what.about, what.aside, self.case.language
+        )
+        self.say(what, anchor)
+        self.change(asked=put, offered=None)
+
+    def offer(self, what: Offer) -> None:
+        """Offer a person. An offer that was made before is settled by that: the newest stands."""
+        anchor = f"{self.case.id}/offer/{self.count('offer')}"
+        self.say(what, anchor)
+        self.change(
+            offered=Standing(anchor, what.reason, what.nearest, what.opening, language=self.case.language)
+        )
+
     def notify(self, what: Fact, anchor: str = "") -> None:
         """A line to the customer that a person's act caused; no epoch holds it back."""
         self._open_thread()
@@ -201,8 +218,9 @@ class Turn:
         return self.done("ignore", why)
 
     def done(self, kind: str, why: str) -> Decision:
-        """The decision, with what always follows: a form's question that is over loses its buttons; the card and the
-        timers are those of the ticket's new state."""
+        """The decision, with what always follows: a question or an offer that is settled loses its buttons; the card
+        and the timers are those of the ticket's new state."""
+        self._settle()
         self._put_away()
         old, new = self.before.ticket, self.case.ticket
         if new is not None and new is not old:
@@ -212,8 +230,33 @@ class Turn:
             self._set_timers(old, new)
         return Decision(self.case, tuple(self.effects), why, kind, tuple(self.trace))
 
+    def _settle(self) -> None:
+        """The clarifying question stands as long as the bot waits for its answer, an offer until people have it."""
+        case = self.case
+        if case.asked is not None and case.phase != Phase.CLARIFYING:
+            self.change(asked=None)
+            if case.phase in (Phase.BOT, Phase.OFFERED):  # nor does the question behind it wait any more
+                self.change(pending_question="", others=())
+        if case.offered is not None and case.phase in SILENT:
+            self.change(offered=None)
+
     def _put_away(self) -> None:
-        """Under the question that was asked before nothing is left to press, once another is asked or the form ends."""
+        """Under what was asked or offered before nothing is left to press, once that is settled."""
+        self._put_away_field()
+        had, now, arg = self.before, self.case, self.case.id
+        if (ask := had.asked) is not None and now.asked != ask:
+            reason = cast("AskReason", ask.reason)
+            question = Ask(
+                arg, ask.titles, ask.opening, reason, ask.about, ask.aside, ask.language, over=True
+            )
+            self.add(Update(ask.anchor, question, "customer", tidies=True))
+        if (made := had.offered) is not None and now.offered != made:
+            why = cast("OfferReason", made.reason)
+            offer = Offer(arg, made.titles, made.opening, why, made.language, over=True)
+            self.add(Update(made.anchor, offer, "customer", tidies=True))
+
+    def _put_away_field(self) -> None:
+        """The question of a form: once another is asked or the form ends."""
         form, now = self.before.collecting, self.case.collecting
         asked = form.asked if form is not None else None
         if form is None or asked is None or (now is not None and now.asked == asked):

@@ -107,6 +107,8 @@ def word(fact: Fact, language: str = "") -> Content:
     match fact:
         case facts.Answer():
             buttons = _buttons(fact.arg, "helpful", "unhelpful")
+        case facts.Ask(over=True) | facts.Offer(over=True):
+            buttons = ()
         case facts.Ask():
             picks = tuple(Button("pick", f"{fact.arg}.{n}", o) for n, o in enumerate(fact.options))
             buttons = (*picks, *_buttons(fact.arg, "none", "person"))

@@ -110,6 +110,51 @@ async def test_only_the_open_question_of_a_form_can_be_pressed(
     assert ["to stop" in m.text for m in questions] == [False, not end]
 
 
+UNCLEAR = """# A clarifying question and its end
+customer ana in #help: export or delete my data
+bot -> ana: I am Firstline, a bot. … Which of these do you mean?
+| [Delete your studio and its data] …
+"""
+UNSURE = """# An offer and its end
+customer ana in #help: do you do weddings in Lisbon with catering?
+bot -> ana: I am Firstline, a bot. …
+| [Talk to a person]
+"""
+PICKED = "customer ana presses [Export all your data]\nbot -> ana: … Source: Export all your data"
+HANDED = "customer ana presses [Talk to a person]\nbot -> ana: Of course. Your request is T-1.\nbot -> staff: T-1 …"
+STEPPED_IN = "agent dana in ana's thread: I am here"
+TOLD_LATE = "\ncustomer ana presses old [None of these]\nbot whispers ana: …"
+
+
+@pytest.mark.parametrize("kind", PLATFORMS, ids=lambda kind: kind.platform)
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        *((UNCLEAR, end) for end in ("", PICKED, PICKED + TOLD_LATE, HANDED, STEPPED_IN)),
+        *((UNSURE, end) for end in ("", HANDED, STEPPED_IN)),
+    ],
+)
+async def test_what_is_settled_cannot_be_pressed_any_more(
+    kind: type[StagedDriver], begin: str, end: str, knowledge: Knowledge, tmp_path: Path
+) -> None:
+    dialogue = parse(begin + end)
+    driver: Any = kind(dialogue, knowledge, tmp_path, ManualClock(MONDAY))
+    await driver.open()
+    try:
+        runner = Runner(dialogue, driver)
+        await runner.play()
+        seen = driver.seen(*runner.threads["ana"])
+    finally:
+        await driver.close()
+
+    (put,) = [m for m in seen if "I am Firstline, a bot." in m.text]
+    assert bool(put.buttons) == (not end)
+    assert ("Which of these do you mean?" in put.text) == (begin == UNCLEAR)
+    if begin == UNCLEAR and end:
+        assert "Export all your data" in put.text, "what could be chosen stays readable"
+        assert "None of these" not in put.text
+
+
 async def test_the_dialogue_of_the_readme_is_true(knowledge: Knowledge, tmp_path: Path) -> None:
     text = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
     found = list(blocks(text))

@@ -134,6 +134,8 @@ FACTS: dict[str, Fact] = {
     "answer, private": replace(ANSWER, buttons=False),
     "ask": facts.Ask("c-1", (HOSTILE, "b", "c"), opening=True),
     "ask, language": facts.Ask("c-1", (HOSTILE,), reason="language"),
+    "ask, settled": facts.Ask("c-1", (HOSTILE, "b", "c"), opening=True, about=HOSTILE, aside=(HOSTILE,), over=True),
+    "offer, settled": facts.Offer("c-1", (HOSTILE,), language="de", over=True),
     **{f"offer, {r}": facts.Offer("c-1", (HOSTILE,), reason=r) for r in ("unsure", "again", "unhelpful", "unrelated")},  # type: ignore[arg-type]
     "field": facts.AskField("c-1", HOSTILE, HOSTILE, "choice", ("a", HOSTILE), 2, 3),
     "field, private": facts.AskField("c-1", "Order", "", "line", private=True, problem="problem.pattern"),

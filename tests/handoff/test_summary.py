@@ -16,10 +16,10 @@ from bot.texts import Texts, load_texts
 from bot.wording import word
 from handoff.decide import wants_search, wants_signals
 from handoff.facts import Card
-from handoff.model import Said, TicketState
+from handoff.model import Found, Said, TicketState
 from handoff.politeness import gist, small_talk
 from handoff.summary import besides, headline, request, summarise
-from tests.handoff.scene import ANA, KIM, POLICY, TEXTS, Scene
+from tests.handoff.scene import ANA, INVOICE, KIM, LOGIN, POLICY, REFUND, TEXTS, Scene, found
 
 
 @pytest.mark.parametrize(
@@ -281,3 +281,145 @@ def test_nothing_that_is_new_is_left_out(text: str, other: str) -> None:
     shown = f"{other} {besides(text, other)}"
     assert every <= set(re.findall(r"\w+", shown.casefold()))
     assert besides(text, text) == "" or not every
+
+
+# --- a card is about what led to it ---------------------------------------------------------------------------
+
+CALENDAR = replace(LOGIN, topic="calendar", title="Calendar sync")
+OTHER = found(CALENDAR, replace(CALENDAR, topic="zone"), sure=0.2)
+WEDDINGS = "Do you also rent out your studio for weddings?"
+
+
+def answered_first(then: str = "") -> Scene:
+    """The first question has its answer; `then`: a vote on it, or a word of thanks."""
+    scene = Scene(replace(POLICY, max_bot_turns=9))
+    assert scene.asks("How do I get my money back?", found(REFUND)).kind == "answer"
+    match then:
+        case "helpful" | "wrong":
+            scene.presses(ANA, then, "c-0123456789.1")
+        case "thanks":
+            scene.asks("thanks, that helps")
+    return scene
+
+
+def story(scene: Scene) -> tuple[str, str, str]:
+    ticket = scene.case.ticket
+    assert ticket is not None
+    return ticket.subject, ticket.summary, ticket.wants
+
+
+@pytest.mark.parametrize("then", ["", "helpful", "thanks"])
+@pytest.mark.parametrize("how", ["offer, press", "offer, words", "trigger", "person wanted", "agent"])
+def test_a_later_question_has_a_card_of_its_own(then: str, how: str) -> None:
+    """What was answered before, confirmed or gone by, stands under what the bot tried and nowhere else."""
+    scene = answered_first(then)
+    asked = WEDDINGS
+    match how:
+        case "offer, press" | "offer, words":
+            scene.asks(asked, OTHER)
+            scene.presses(ANA, "person", "c-0123456789") if "press" in how else scene.asks(
+                "a human!", fired="human"
+            )
+        case "trigger":
+            asked = "My calendar shows all bookings on the wrong day."
+            scene.asks(asked, OTHER, fired="dispute")
+        case "person wanted":
+            scene.asks(f"{asked} I need a human.", OTHER, fired="human")
+        case _:
+            scene.asks(asked, found(CALENDAR, sure=0.1))
+            scene.presses(ANA, "person", "c-0123456789")
+    subject, summary, wants = story(scene)
+    assert subject == asked
+    assert summary.startswith(asked)
+    assert "money" not in f"{subject}{summary}{wants}"
+    assert scene.case.ticket is not None
+    assert [x.title for x in scene.case.ticket.tried] == ["Refund policy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "results", "fired"),
+    [
+        pytest.param("No, the money is still not there. I want somebody to look", OTHER, "dispute", id="no"),
+        pytest.param("How long does it take?", OTHER, "", id="it"),
+        pytest.param("Is there a fee for international bank transfers of that amount?", found(CALENDAR, REFUND, sure=0.2), "", id="near"),
+        pytest.param("can I talk to a human please", OTHER, "human", id="bare"),
+        pytest.param("Are you kidding me?", OTHER, "angry", id="vents"),
+    ],
+)  # fmt: skip
+def test_whoever_goes_on_about_the_answer_is_understood_from_the_question(
+    text: str, results: Found, fired: str
+) -> None:
+    scene = answered_first()
+    scene.asks(text, results, fired=fired)
+    if scene.case.ticket is None:
+        scene.presses(ANA, "person", "c-0123456789")
+    assert story(scene)[1].startswith("How do I get my money back?")
+
+
+def test_a_question_after_an_answer_that_did_not_help_is_on_the_same_card() -> None:
+    scene = answered_first("wrong")
+    scene.asks(WEDDINGS, OTHER, fired="dispute")
+    assert story(scene)[1] == f"How do I get my money back? … {WEDDINGS}"
+
+
+@pytest.mark.parametrize(("sure", "kind"), [(0.2, "offer"), (0.01, "decline")])
+def test_a_question_that_nobody_has_answered_stays_on_the_card(sure: float, kind: str) -> None:
+    scene = answered_first()
+    assert scene.asks(WEDDINGS, found(CALENDAR, sure=sure)).kind == kind
+    scene.asks("Do you offer discounts for schools and clubs?", found(LOGIN, sure=0.2))
+    scene.presses(ANA, "person", "c-0123456789")
+    assert story(scene)[1] == f"{WEDDINGS} … Do you offer discounts for schools and clubs?"
+
+
+def test_after_a_closed_ticket_the_next_card_begins_anew() -> None:
+    scene = Scene().claimed()
+    scene.submits(KIM, "resolve", summary="Done", kind="solved", cause="bug", save="no")
+    scene.passes(49 * 3600)
+    scene.asks(WEDDINGS, OTHER)
+    scene.asks("can I talk to a human please", fired="human")
+    assert story(scene) == (
+        WEDDINGS,
+        f"{WEDDINGS} … can I talk to a human please",
+        "can I talk to a human please",
+    )
+
+
+def test_a_question_that_is_settled_is_not_what_a_later_ticket_is_about() -> None:
+    """Asked back, then answered by the status of an incident, or by what stands above already."""
+    for settled in ({"incident": "We know.", "incident_id": "I-1"}, {}):
+        scene = answered_first()
+        assert scene.asks("That thing there", found(INVOICE, LOGIN, sure=0.6)).kind == "clarify"
+        scene.asks("I mean the first", *(() if settled else (found(REFUND),)), **settled)  # type: ignore[arg-type]
+        scene.asks(WEDDINGS, OTHER)
+        scene.presses(ANA, "person", "c-0123456789")
+        assert story(scene)[0] == WEDDINGS
+        assert story(scene)[2] == WEDDINGS
+
+
+def test_a_few_words_beside_the_wish_for_a_person_are_the_subject() -> None:
+    scene = answered_first()
+    scene.asks("Where are my photos? I need a human.", OTHER, fired="human")
+    assert story(scene)[0] == "Where are my photos?"
+
+
+def test_what_the_team_knows_is_a_matter_of_its_own_however_it_is_put() -> None:
+    scene = answered_first()
+    text = "My calendar has been showing the wrong day since Monday"
+    assert scene.asks(text, found(CALENDAR, LOGIN, sure=0.6)).kind == "clarify"
+    scene.presses(ANA, "none", "c-0123456789")
+    assert story(scene)[1] == text
+
+
+def test_the_answer_to_a_clarifying_question_begins_nothing() -> None:
+    scene = answered_first()
+    assert scene.asks("That thing there", found(INVOICE, LOGIN, sure=0.6)).kind == "clarify"
+    scene.asks("Is the invoice of last year sent by mail?", found(INVOICE, LOGIN, sure=0.6))
+    assert story(scene)[1].startswith("How do I get my money back?")
+
+
+def test_who_this_is_may_be_asked_in_between() -> None:
+    scene = answered_first()
+    scene.asks("Are you a bot?")
+    scene.asks(WEDDINGS, OTHER)
+    scene.presses(ANA, "person", "c-0123456789")
+    assert story(scene)[1] == WEDDINGS

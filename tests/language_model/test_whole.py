@@ -132,6 +132,21 @@ async def test_the_card_has_its_summary_and_a_draft_that_only_staff_see(
         assert "newest" not in read(desk, thread)
 
 
+async def test_the_model_summarises_the_matter_and_not_what_was_answered_before(
+    knowledge: Knowledge, server: Ollama, tmp_path: Path
+) -> None:
+    """Told of the press and of the words that led to the card alike."""
+    other = "Do you offer a reseller programme for design agencies?"
+    async with desk_with(knowledge, tmp_path, server.host) as desk:
+        for wish in (other, f"{other} I want to talk to a human"):
+            thread = await desk.says("ana", ASK)
+            server.asked.clear()
+            await desk.says("ana", wish, "help", thread)
+            (told,) = [p for p, form in zip(server.prompts, server.forms, strict=True) if form == NOTES]
+            assert wish in str(told)
+            assert ASK not in str(told)
+
+
 async def test_a_follow_up_is_searched_as_the_full_question(
     knowledge: Knowledge, server: Ollama, tmp_path: Path
 ) -> None:

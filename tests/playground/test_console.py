@@ -28,6 +28,7 @@ from adapters.port import (
     Post,
     Span,
 )
+from bot.texts import bullets
 from tests.playground.world import SmallDesk, para, settle
 
 
@@ -87,17 +88,17 @@ class TidyingDesk(SmallDesk):
         if not isinstance(event, MessageReceived):
             return
         words = (para("What happened?"), para("And when?"))
-        asked = await self.chat.deliver(
-            Post(where, Content(words, (Button("skip", "c-1", "Skip"),))), 0, "k1"
-        )
+        buttons = (Button("skip", "c-1", "Skip"), Button("pick", "c-1.0", "Refund policy"))
+        asked = await self.chat.deliver(Post(where, Content(words, buttons)), 0, "k1")
         assert asked.ref is not None
-        await self.chat.deliver(Edit(asked.ref, Content(words)), 0, "k2")
+        left = (*words, bullets(["Refund policy"])) if "which" in event.text else words
+        await self.chat.deliver(Edit(asked.ref, Content(left)), 0, "k2")
         if "again" in event.text:
             await self.chat.deliver(Edit(asked.ref, Content((*words, para("Exactly?")))), 0, "k3")
 
 
 async def test_that_buttons_went_is_not_told_as_if_it_were_news() -> None:
-    for said, edits in (("it fails", 0), ("it fails again", 1)):
+    for said, edits in (("it fails", 0), ("which one fails", 0), ("it fails again", 1)):
         out = io.StringIO()
         chat = ConsoleAdapter(stdin=io.StringIO(f"{said}\n"), stdout=out, settled=settle)
         running = asyncio.create_task(chat.run(TidyingDesk(chat)))
@@ -105,7 +106,7 @@ async def test_that_buttons_went_is_not_told_as_if_it_were_news() -> None:
         await chat.close(1)
         await running
         printed = out.getvalue().splitlines()
-        assert printed.count("    [1] Skip") == 1
+        assert printed.count("    [1] Skip  [2] Refund policy") == 1
         assert printed.count("Firstline (edited):") == edits
 
 
