@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from adapters.port import Actor, MessageReceived, MsgRef, Place
 from bot import shell_output as out
 from bot.batch import Step
+from bot.cases import DESK_DECISIONS
 from bot.clock import day_of
 from bot.config import Config
 from bot.gather import Gatherer
@@ -29,7 +30,6 @@ from handoff.model import Case, Earlier, Known
 from knowledge.library import Library
 
 CUSTOMER = Actor("console", "console", "you", "you")
-DESK_DECISIONS = ("answer", "clarify", "draft", "collect", "escalate", "decline")
 
 
 def data_dir_for(data_dir: Path, folder: Path) -> Path:
