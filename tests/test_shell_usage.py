@@ -34,6 +34,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "golden.toml": '[knowledge]\npaths = ["knowledge"]\ngolden = "number.yaml"\n',
         "missing.toml": '[knowledge]\npaths = ["knowledge"]\ngolden = "missing.yaml"\n',
         "words.toml": '[knowledge]\npaths = ["knowledge"]\n[wording]\n"customer.joind" = "x"\n',
+        "teams.toml": '[bot]\ndata_dir = "teams"\n[knowledge]\npaths = ["knowledge"]\n'
+        '[[playground.channels]]\nid = "support"\nmode = "all"\n'
+        '[[route]]\nname = "bikes"\nplayground_channel = "workshop"\n'
+        '[[category]]\nname = "general"\nroute = "bikes"\n',
         "number.yaml": "5\n",
         "key.yaml": "- question: refund?\n  expcted: refund-policy\n",
         "lists.yaml": "- question: [a, b]\n- question: refund?\n  never_say: {a: b}\n",
@@ -183,6 +187,20 @@ def test_a_ticket_names_the_receipts_that_replay_asks_for(
     assert (code, told.splitlines()[0]) == (0, "the same, word for word")
     assert missing[0] == 1
     assert "✗ There is no receipt 'A-none'" in missing[2]
+
+
+def test_a_team_with_a_channel_of_its_own_gets_its_cards_there(
+    run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = "I want to talk to a human\n/as dana\n/staff\n/open T-1\n/quit\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(script))
+
+    _, out, err = run("chat", "--config", "teams.toml")
+
+    assert "You are ana, in #support" in out
+    assert "Firstline (workshop):\n    T-1 " in out
+    assert "You write in that card's thread now." in out
+    assert "there is no channel" not in err
 
 
 TICKETS = (
