@@ -18,6 +18,16 @@ DECISIONS = (*DESK_DECISIONS, "offer")
 CASE_KEYS = {"question", "expected", "decision", "asks", "reason", "never_say", "says"}
 
 
+def as_told(kind: str) -> str:
+    """A decision as `firstline ask` calls it: what offers a person, or says nothing, declines."""
+    return kind if kind in DESK_DECISIONS else "decline"
+
+
+def is_wanted(kind: str, wanted: str) -> bool:
+    """Whether a decision is the one that a case states, which may have been copied from `firstline ask`."""
+    return wanted in (kind, as_told(kind))
+
+
 def unknown_decision(decision: object) -> str:
     return f"there is no decision {decision!r}; write one of {', '.join(DECISIONS)}"
 

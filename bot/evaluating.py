@@ -10,7 +10,7 @@ from typing import Any
 from bot import shell_output as out
 from bot import wording
 from bot.asking import Asker, opened, today
-from bot.cases import DECISIONS, read_cases, unknown_decision
+from bot.cases import DECISIONS, is_wanted, read_cases, unknown_decision
 from bot.complaints import meant
 from bot.config import Config
 from bot.policies import texts_of
@@ -83,7 +83,7 @@ async def with_decisions(config: Config, library: Library, report: Report, wante
             cases.append(case)
             continue
         made, _, _ = await asker.decide(case.question)
-        ok = made.kind == decision and (decision != "answer" or case.top == case.expected)
+        ok = is_wanted(made.kind, decision) and (decision != "answer" or case.top == case.expected)
         cases.append(replace(case, decision=made.kind, ok=ok))
     return replace(report, cases=tuple(cases))
 
@@ -130,7 +130,7 @@ def judge(case: Mapping[str, Any], decision: Decision, known: Known, text: str) 
     fix = ""
     if forbidden:
         fix = f"it says {forbidden[0]!r}; take it out of {top}"
-    elif wanted and decision.kind != wanted:
+    elif wanted and not is_wanted(decision.kind, wanted):
         fix = _fix_decision(wanted, decision, top, trigger, expected)
     elif expected and wanted in ("answer", "draft", "") and top != expected:
         fix = _other_first(top, expected)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bot.asking import Asker
+from handoff.effects import Decision
 from tests.test_shell import TOPIC, TOPICS
 
 THEFT = TOPIC.format(
@@ -95,3 +98,24 @@ def test_a_label_that_names_no_topic_is_a_finding(run, folder: Path) -> None:
 
     assert code == 1
     assert "refund-polcy" in out
+
+
+@pytest.mark.parametrize(("stated", "holds"), [("decline", True), ("offer", True), ("clarify", False)])
+def test_a_decision_may_be_stated_as_ask_tells_it(
+    run, folder: Path, monkeypatch: pytest.MonkeyPatch, stated: str, holds: bool
+) -> None:
+    decide = Asker.decide
+
+    async def offering(self: Asker, question: str) -> tuple[Decision, object, object]:
+        decision, known, timings = await decide(self, question)
+        return replace(decision, kind="offer"), known, timings
+
+    monkeypatch.setattr(Asker, "decide", offering)
+    (folder / "one.yaml").write_text(f"{REFUND}  decision: {stated}\n")
+    (folder / "one.csv").write_text(f"question,expected,decision\nCan I have a refund?,,{stated}\n")
+
+    asked = json.loads(run("ask", "Can I have a refund?", "--json")[1])
+    codes = [run("eval", file)[0] for file in ("one.yaml", "one.csv")]
+
+    assert asked["decision"] == "decline"
+    assert codes == [int(not holds)] * 2
