@@ -324,10 +324,15 @@ class ConsoleAdapter(LocalChat):
     async def _ask(self, inputs: Iterable[FormInput], values: dict[str, str]) -> bool:
         """Fill in `values`; whether it was not cancelled."""
         for field in inputs:
-            typed = await self._next(f"{question_for(field)}: ")
-            if typed is None or typed.strip() == "/cancel":
-                return False
-            values[field.id] = answer_to(field, typed)
+            chosen = False
+            while not chosen:
+                typed = await self._next(f"{question_for(field)}: ")
+                if typed is None or typed.strip() == "/cancel":
+                    return False
+                values[field.id] = answer_to(field, typed)
+                chosen = not field.choices or values[field.id] in ("", *dict(field.choices))
+                if not chosen:
+                    self._print(f"{clean(typed)!r} is none of these.", "red")
         return True
 
     def _refused(self, view: View, refused: FormErrors) -> list[FormInput]:
