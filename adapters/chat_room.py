@@ -109,11 +109,13 @@ class Room:
         staff_channel: str,
         people: Iterable[Person],
         *,
+        desks: Iterable[str] = (),
         clock: Callable[[], float],
         journal: Path | None = None,
     ) -> None:
         self.platform = platform
         self.staff_channel = staff_channel
+        self.desks = tuple(dict.fromkeys((staff_channel, *(d.removeprefix("#") for d in desks))))
         self.channels = tuple(dict.fromkeys(c.removeprefix("#") for c in channels))
         self.people = {p.id: p for p in people}
         self.messages: dict[str, Message] = {}
@@ -143,15 +145,15 @@ class Room:
             name = f"dm-{user}"
         if name.startswith("dm-") and name.removeprefix("dm-") in self.people:
             return Place(self.platform, self.platform, name, thread, kind="dm")
-        if name == self.staff_channel:
+        if name in self.desks:
             return Place(self.platform, self.platform, name, thread, kind="private")
         if name not in self.channels:
             raise Gone(f"there is no channel {name!r}")
         return Place(self.platform, self.platform, name, thread)
 
     def may_see(self, user: str, place: Place) -> bool:
-        """Community channels are open to all, the staff channel to the desk, a direct message to its owner."""
-        if place.channel == self.staff_channel:
+        """Community channels are open to all, the staff channels to the desk, a direct message to its owner."""
+        if place.channel in self.desks:
             return bool(self.person(user).roles)
         return place.kind != "dm" or place.channel == f"dm-{user}"
 

@@ -7,7 +7,7 @@ import asyncio
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -49,6 +49,7 @@ class ConsoleAdapter(LocalChat):
         agents: Iterable[str | Person] = AGENTS,
         admins: Iterable[str | Person] = ADMINS,
         *,
+        desks: Iterable[str] = (),
         clock: Callable[[], float] = time.time,
         title: str = "Firstline",
         stdin: TextIO | None = None,
@@ -58,7 +59,7 @@ class ConsoleAdapter(LocalChat):
     ) -> None:
         super().__init__(
             channels, staff_channel, customers, agents, admins,
-            name="console", clock=clock, title=title, journal=journal,
+            desks=desks, name="console", clock=clock, title=title, journal=journal,
         )  # fmt: skip
         self._finished = asyncio.Event()
         self._stdin, stdout = stdin or sys.stdin, stdout or sys.stdout
@@ -219,13 +220,13 @@ class ConsoleAdapter(LocalChat):
             return message.private_to == self._me
         if message.place.kind == "dm":
             return message.place.channel == f"dm-{self._me}"
-        if self._is_desk and message.place.channel == self.room.staff_channel:
+        if self._is_desk and message.place.channel in self.room.desks:
             return self._me in self._left
         thread = message.place.thread
         return thread is not None and self._threads.get((self._me, message.place.channel)) == thread
 
     def _show_staff(self, _: str) -> None:
-        shown = [m for m in self.room.messages.values() if m.place.channel == self.room.staff_channel]
+        shown = [m for m in self.room.messages.values() if m.place.channel in self.room.desks]
         shown = [m for m in shown if not m.deleted and m.private_to in ("", self._me)]
         if not shown:
             self._print("The staff channel is empty.", "dim")
@@ -236,7 +237,7 @@ class ConsoleAdapter(LocalChat):
         message_id = (
             self._numbers[int(wanted)][0] if wanted.isdecimal() and int(wanted) in self._numbers else ""
         )
-        for message in self.messages(self.room.staff_channel):
+        for message in [m for desk in self.room.desks for m in self.messages(desk)]:
             if message.content and wanted and wanted.upper() in message.content.title.upper().split():
                 message_id = message.id
         if not message_id:
@@ -323,10 +324,15 @@ class ConsoleAdapter(LocalChat):
     async def _ask(self, inputs: Iterable[FormInput], values: dict[str, str]) -> bool:
         """Fill in `values`; whether it was not cancelled."""
         for field in inputs:
-            typed = await self._next(f"{question_for(field)}: ")
-            if typed is None or typed.strip() == "/cancel":
-                return False
-            values[field.id] = answer_to(field, typed)
+            chosen = False
+            while not chosen:
+                typed = await self._next(f"{question_for(field)}: ")
+                if typed is None or typed.strip() == "/cancel":
+                    return False
+                values[field.id] = answer_to(field, typed)
+                chosen = not field.choices or values[field.id] in ("", *dict(field.choices))
+                if not chosen:
+                    self._print(f"{clean(typed)!r} is none of these.", "red")
         return True
 
     def _refused(self, view: View, refused: FormErrors) -> list[FormInput]:
@@ -346,14 +352,14 @@ class ConsoleAdapter(LocalChat):
         self._activity.set()
         if self._concerns_me(what):
             self._show(what, again=False)
-        elif is_new_card(what, self.room.staff_channel):
+        elif is_new_card(what, self.room.desks):
             self._print("(The desk has a new card: /as an agent, then /staff.)", "dim")
 
     def _concerns_me(self, message: Message) -> bool:
         if message.private_to:
             return message.private_to == self._me
         if self._is_desk:
-            return message.place.channel in (self.room.staff_channel, self._channel)
+            return message.place.channel in (*self.room.desks, self._channel)
         return message.place.channel == self._channel
 
     def _show(self, message: Message, *, again: bool = True) -> None:
@@ -376,7 +382,8 @@ class ConsoleAdapter(LocalChat):
 
     def _printable(self, message: Message) -> list[str]:
         author = message.speaking_as or self._actor(message.author).name
-        desk = "desk" if message.place.channel == self.room.staff_channel else ""
+        channel = message.place.channel
+        desk = "desk" if channel == self.room.staff_channel else channel if channel in self.room.desks else ""
         where = ", ".join(part for part in (desk, "edited" if message.edits else "") if part)
         buttons = message.content.buttons if message.content else ()
         return message_lines(
@@ -397,7 +404,7 @@ class ConsoleAdapter(LocalChat):
         self._screen.print(Text(shown, style=style))
 
 
-def is_new_card(message: Message, staff_channel: str) -> bool:
+def is_new_card(message: Message, desks: Sequence[str]) -> bool:
     card = message.content is not None and bool(message.content.title)
-    top_level = message.place.channel == staff_channel and message.place.thread is None
+    top_level = message.place.channel in desks and message.place.thread is None
     return card and top_level and not message.edits

@@ -190,6 +190,7 @@ def snapshot_view(room: Room, title: str, newest: int) -> Json:
         "title": title,
         "channels": list(room.channels),
         "staff_channel": room.staff_channel,
+        "desks": list(room.desks),
         "people": [person_view(p) for p in room.people.values()],
         "messages": [message_view(m, room, title) for m in (*roots, *recent)],
         "threads": [thread_view(t) for t in room.threads.values()],

@@ -347,12 +347,18 @@ def playground_app(config: Config) -> App:
 
     page = PlaygroundAdapter(
         channels=tuple(c.id for c in config.playground.channels), staff_channel=config.playground.staff_channel,
+        desks=_local_desks(config),
         agents=tuple(config.staff.playground.agents), admins=tuple(config.staff.playground.admins),
         title=config.bot.name,
     )  # fmt: skip
     app = App(config, [page], routes=http_routes([page]))
     app.engine.observers.append(page.observe)
     return app
+
+
+def _local_desks(config: Config) -> tuple[str, ...]:
+    """The channels of teams that have their own on the page and in the terminal."""
+    return tuple(route.playground_channel for route in config.route if route.playground_channel)
 
 
 def console_app(config: Config) -> tuple[App, Callable[[], Awaitable[None]]]:
@@ -363,6 +369,7 @@ def console_app(config: Config) -> tuple[App, Callable[[], Awaitable[None]]]:
         await app.settled()
 
     console = ConsoleAdapter(
+        channels=[c.id for c in config.playground.channels] or ["help"], desks=_local_desks(config),
         agents=tuple(config.staff.playground.agents), admins=tuple(config.staff.playground.admins),
         staff_channel=config.playground.staff_channel, title=config.bot.name,
         settled=settled,

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from adapters.port import Actor, MessageReceived, MsgRef, Place
 from bot import shell_output as out
 from bot.batch import Step
+from bot.cases import as_told
 from bot.clock import day_of
 from bot.config import Config
 from bot.gather import Gatherer
@@ -29,7 +30,6 @@ from handoff.model import Case, Earlier, Known
 from knowledge.library import Library
 
 CUSTOMER = Actor("console", "console", "you", "you")
-DESK_DECISIONS = ("answer", "clarify", "draft", "collect", "escalate", "decline")
 
 
 def data_dir_for(data_dir: Path, folder: Path) -> Path:
@@ -134,7 +134,7 @@ def fingerprint(paths: Sequence[Path]) -> str:
 
 
 async def ask_once(config: Config, question: str) -> dict[str, Any]:
-    """The contract of `firstline ask --json` (design.md)."""
+    """The contract of `firstline ask --json`."""
     async with opened(config) as library:
         asker = Asker(config, library)
         await asker.prepare()
@@ -149,7 +149,7 @@ def described(decision: Decision, known: Known, timings: Mapping[str, float]) ->
     scores = {h.topic: h.score for h in (found.hits if found else ())}
     trigger = known.fired[0].trigger if known.fired and decision.kind == "escalate" else None
     return {
-        "decision": decision.kind if decision.kind in DESK_DECISIONS else "decline",
+        "decision": as_told(decision.kind),
         "confidence": round(found.confidence, 4) if found else 0.0,
         "answer": answer.text if answer else "",
         "sources": [

@@ -26,6 +26,12 @@ _SECRET_VALUE = re.compile(
     r"\b(xox[a-z]|xapp|sk|ghp)-\S|[\w-]{23,}\.[\w-]{6}\.[\w-]{27,}|[A-Za-z0-9+/_=-]{32,}"
 )
 _SHOWN = 60  # characters of a value that a complaint repeats
+_WORDS = {  # where pydantic's own are a programmer's
+    "tuple_type": 'must be a list, in brackets: ["…", "…"]',
+    "dict_type": "must be a table of names and what they stand for",
+    "model_type": "must be a table: its name in brackets, and its keys in the lines below",
+    "path_type": "must be a path, in quotes",
+}
 _FIRST_PERSON = re.compile(r"^(Input|Value|String|List|Field|Tuple)\b")
 
 
@@ -57,7 +63,9 @@ def complaint(error: Mapping[str, Any], model: Model, environment: Mapping[str, 
         return [f"{key}: {unknown(where, model, environment)}"]
     if error["type"] == "missing":
         return [f"{key}: missing; every table of this kind needs one"]
-    said = _FIRST_PERSON.sub(lambda m: m[0].lower(), message)
+    if error["type"] == "tuple_type" and isinstance(error["input"], Mapping):
+        return [f"{key}: there can be several of these; write [[{key}]] instead of [{key}]"]
+    said = _WORDS.get(error["type"]) or _FIRST_PERSON.sub(lambda m: m[0].lower(), message)
     return [f"{key}: {said}{shown(error['input'])}"]
 
 

@@ -93,6 +93,13 @@ class BotConfig(Section):
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @field_validator("language")
+    @classmethod
+    def _is_spoken(cls, value: str) -> str:
+        if value not in LANGUAGES:
+            raise ValueError(f"is a language that is not spoken here; there are {', '.join(LANGUAGES)}")
+        return value
+
 
 class KnowledgeConfig(Section):
     paths: tuple[Path, ...] = (Path("examples/knowledge"),)
@@ -104,6 +111,13 @@ class KnowledgeConfig(Section):
     golden: Path | None = None
     replay_questions: int = Field(200, ge=0)
     review_days: int = Field(180, ge=1)
+
+    @field_validator("paths")
+    @classmethod
+    def _somewhere(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not value:
+            raise ValueError("names nothing; write the folders where the answers are")
+        return value
 
 
 class ChannelConfig(Section):
@@ -268,6 +282,19 @@ class HoursConfig(Section):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError("is no time zone; write one like Europe/Berlin") from error
+        return value
+
+    @field_validator("holidays_of")
+    @classmethod
+    def _country(cls, value: str) -> str:
+        if value:
+            import holidays  # only who names a country waits for it
+
+            country, _, region = value.partition("-")
+            try:
+                holidays.country_holidays(country, subdiv=region or None)
+            except RuntimeError as error:  # its way to say that it does not know it
+                raise ValueError("is no country whose holidays are known; write one like DE or US") from error
         return value
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bot import shell_output as out
 from bot import wording
-from bot.asking import DESK_DECISIONS, Asker, opened, today
+from bot.asking import Asker, opened, today
+from bot.cases import DECISIONS, is_wanted, read_cases, unknown_decision
+from bot.complaints import meant
 from bot.config import Config
 from bot.policies import texts_of
 from handoff.effects import Decision, Say
@@ -21,8 +21,6 @@ from knowledge.library import KnowledgeError, Library
 from knowledge.passage import Complaint
 
 FAILED_SHOWN = 40
-DECISIONS = (*DESK_DECISIONS, "offer")
-CASE_KEYS = {"question", "expected", "decision", "asks", "reason", "never_say", "says"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +40,17 @@ class Judged:
 async def evaluate_file(
     config: Config, file: Path, *, expected_column: str, report: Path | None, json: bool
 ) -> int:
-    """Exit code 1 when a case fails that states its decision (CSV) or any case fails (YAML)."""
+    """Exit code 1 when a case fails that states its decision (CSV), any case fails (YAML), or a topic is expected that
+    does not exist."""
     async with opened(config) as library:
         if file.suffix in (".yaml", ".yml"):
             judged = await judge_cases(config, library, read_cases(file))
             return show_cases(judged, report, json=json)
         rows = read_labelled(file, expected_column=expected_column)
         if strange := [row for row in rows if row.decision and row.decision not in DECISIONS]:
-            told = [Complaint(str(file), 0, f"{r.question!r}: {_unknown(r.decision)}") for r in strange]
+            told = [
+                Complaint(str(file), 0, f"{r.question!r}: {unknown_decision(r.decision)}") for r in strange
+            ]
             raise KnowledgeError(told)
         with out.progress() as step:
             result = await evaluate_rows(
@@ -67,6 +68,8 @@ async def evaluate_file(
         write(report, result, file.name)
         out.note(f"report written to {report}")
     stated = {row.question: row.decision for row in rows if row.decision}
+    if result.unknown_expected:
+        return 1
     return 1 if any(case.question in stated and not case.ok for case in result.cases) else 0
 
 
@@ -80,51 +83,27 @@ async def with_decisions(config: Config, library: Library, report: Report, wante
             cases.append(case)
             continue
         made, _, _ = await asker.decide(case.question)
-        ok = made.kind == decision and (decision != "answer" or case.top == case.expected)
+        ok = is_wanted(made.kind, decision) and (decision != "answer" or case.top == case.expected)
         cases.append(replace(case, decision=made.kind, ok=ok))
     return replace(report, cases=tuple(cases))
-
-
-def _unknown(decision: object) -> str:
-    return f"there is no decision {decision!r}; write one of {', '.join(DECISIONS)}"
 
 
 # --- YAML cases ------------------------------------------------------------------------------------------------
 
 
-def read_cases(file: Path) -> list[Mapping[str, Any]]:
-    """The cases of a YAML file; complaints with file and number of the case for whatever does not fit."""
-    try:
-        loaded = yaml.safe_load(file.read_text("utf-8")) or []
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise KnowledgeError([Complaint(str(file), 0, f"cannot be read: {error}")]) from error
-    cases = loaded.get("cases", []) if isinstance(loaded, dict) else loaded
-    if not isinstance(cases, list):
-        raise KnowledgeError([Complaint(str(file), 1, "a list of cases is expected: - question: …")])
-    complaints = []
-    for number, case in enumerate(cases, 1):
-        if not isinstance(case, dict) or not case.get("question"):
-            complaints.append(Complaint(str(file), 0, f"case {number}: needs a question"))
-        elif unknown := set(case) - CASE_KEYS:
-            complaints.append(
-                Complaint(str(file), 0, f"case {number}: unknown key {', '.join(sorted(unknown))}")
-            )
-        elif case.get("decision") and str(case["decision"]) not in DECISIONS:
-            complaints.append(Complaint(str(file), 0, f"case {number}: {_unknown(case['decision'])}"))
-    if complaints or not cases:
-        raise KnowledgeError(complaints or [Complaint(str(file), 0, "no cases in this file")])
-    return list(cases)
-
-
 async def judge_cases(config: Config, library: Library, cases: Sequence[Mapping[str, Any]]) -> list[Judged]:
     asker = Asker(config, library)
     await asker.prepare()
-    texts = texts_of(config)
+    texts, topics = texts_of(config), {topic.id for topic in library.topics()}
     judged = []
     with out.progress() as step:
         for number, case in enumerate(cases, 1):
             decision, known, _ = await asker.decide(str(case["question"]))
-            judged.append(judge(case, decision, known, said(decision, texts, config.bot.language)))
+            one = judge(case, decision, known, said(decision, texts, config.bot.language))
+            expected = str(case.get("expected") or "")
+            if expected and expected not in topics:
+                one = replace(one, fix=f"there is no topic {expected!r}{meant(expected, topics)}")
+            judged.append(one)
             step("cases", number, len(cases))
     return judged
 
@@ -146,15 +125,17 @@ def judge(case: Mapping[str, Any], decision: Decision, known: Known, text: str) 
     expected, wanted = str(case.get("expected") or ""), str(case.get("decision") or "")
     never = case.get("never_say") or []
     forbidden = [
-        w for w in ([never] if isinstance(never, str) else never) if str(w).casefold() in text.casefold()
+        str(w) for w in ([never] if isinstance(never, str) else never) if str(w).casefold() in text.casefold()
     ]
     fix = ""
     if forbidden:
         fix = f"it says {forbidden[0]!r}; take it out of {top}"
-    elif wanted and decision.kind != wanted:
-        fix = _fix_decision(wanted, decision, top, trigger)
-    elif expected and wanted in ("answer", "draft") and top != expected:
-        fix = f"add this wording to the questions of {expected}; {top or 'nothing'} came first"
+    elif wanted and not is_wanted(decision.kind, wanted):
+        fix = _fix_decision(wanted, decision, top, trigger, expected)
+    elif expected and wanted in ("answer", "draft", "") and top != expected:
+        fix = _other_first(top, expected)
+    elif "expected" in case and not expected and not wanted and decision.kind in ("answer", "draft"):
+        fix = f"{top} answers what is not covered: take out of it what comes near, or name it as expected"
     elif case.get("reason") and case["reason"] != trigger:
         fix = f"add this wording to the examples of trigger {case['reason']!r}"
     elif case.get("says") and str(case["says"]).casefold() not in text.casefold():
@@ -168,10 +149,16 @@ def judge(case: Mapping[str, Any], decision: Decision, known: Known, text: str) 
     return Judged(str(case["question"]), shown, actual, fix)
 
 
-def _fix_decision(wanted: str, decision: Decision, top: str, trigger: str) -> str:
+def _other_first(top: str, expected: str) -> str:
+    return f"add this wording to the questions of {expected}; {top or 'nothing'} came first"
+
+
+def _fix_decision(wanted: str, decision: Decision, top: str, trigger: str, expected: str) -> str:
     if decision.kind == "escalate" and trigger:
         return f"trigger {trigger!r} fired: add this wording to its counter-examples if it should not"
-    if wanted == "answer":
+    if wanted == "answer" and expected and top != expected:
+        return _other_first(top, expected)
+    if wanted == "answer" and decision.kind in ("clarify", "offer", "decline"):
         return f"confidence is too low for {top or 'any topic'}: add this wording to the topic's questions"
     if decision.kind == "answer":
         return f"{top} answered: set its level, or add the case to its escalate_when"

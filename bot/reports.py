@@ -159,8 +159,9 @@ class Reports:
         )
         decisions = {row["decision"]: row["n"] for row in count}
         conversations = await self._one(
-            "SELECT count(DISTINCT case_id) FROM journal WHERE at >= ? AND at < ?", since, now
-        )
+            "SELECT count(DISTINCT case_id) FROM journal WHERE decision != 'command' AND at >= ? AND at < ?",
+            since, now,
+        )  # fmt: skip
         tickets = await self._storage.query(
             "SELECT * FROM tickets WHERE opened_at >= ? AND opened_at < ?", (since, now)
         )

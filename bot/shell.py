@@ -136,7 +136,8 @@ def evaluate(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Judge ranking, confidence and decisions on labelled questions. Exit 1 when a case fails."""
+    """Judge ranking, confidence and decisions on labelled questions. Exit 1 when a YAML case fails, or a row that states
+    its decision, or where a topic is expected that does not exist."""
     from bot.evaluating import evaluate_file
 
     settings = configured(config, knowledge_dir)

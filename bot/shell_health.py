@@ -40,7 +40,12 @@ def lint(config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = Fa
     topics, complaints = read(settings.paths, max_file_bytes=settings.max_file_mb * 2**20)
     found = (
         *rules.of_complaints(complaints),
-        *rules.lint(topics, today=today(loaded), stale_days=settings.review_days),
+        *rules.lint(
+            topics,
+            today=today(loaded),
+            stale_days=settings.review_days,
+            categories=[category.name for category in loaded.category],
+        ),
     )
     return _show(found, len(topics), json=json)
 
@@ -65,6 +70,7 @@ async def _audit(settings: Config) -> tuple[Sequence[Finding], int]:
             library.embed,
             today=today(settings),
             stale_days=settings.knowledge.review_days,
+            categories=[category.name for category in settings.category],
             used=await _used(settings),
         )
     return found, len(topics)

@@ -50,8 +50,10 @@ def build(
 async def _build(config: Config, *, dry: bool, force: bool, json: bool) -> int:
     from bot.app import library_of, open_library
     from bot.asking import fingerprint, read_from, today
+    from bot.cases import golden_cases
     from bot.reload import failed_golden, load_model
 
+    golden_cases(config.knowledge.golden)  # what is wrong with them is told before the work
     library, day, seen = library_of(config), today(config), fingerprint(config.knowledge.paths)
     try:
         with out.progress() as step:

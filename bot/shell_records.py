@@ -220,8 +220,16 @@ def export_person(who: str, config: ConfigFile = None) -> int:
     async def work(reports: Any, _: float) -> Any:
         return await reports.mine(actor)
 
-    out.as_json(asyncio.run(with_storage(_configured(config), work)))
+    found = asyncio.run(with_storage(_configured(config), work))
+    out.as_json(found)
+    _nobody(who, found)
     return 0
+
+
+def _nobody(who: str, found: Mapping[str, Any]) -> None:
+    """Say so where nothing is stored of a person: perhaps the id is misspelt."""
+    if not any(found.values()):
+        out.note(f"nothing is stored of {who}; is it written as the platform spells it?")
 
 
 def _agreed(question: str) -> bool:
@@ -248,5 +256,7 @@ def erase_person(
     async def work(reports: Any, _: float) -> Any:
         return await reports.erase(actor)
 
-    out.as_json(asyncio.run(with_storage(_configured(config), work, writing=True)))
+    erased = asyncio.run(with_storage(_configured(config), work, writing=True))
+    out.as_json(erased)
+    _nobody(who, erased)
     return 0

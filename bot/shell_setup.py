@@ -11,7 +11,7 @@ import typer
 
 from adapters.port import CheckResult
 from bot import shell_output as out
-from bot.config import ENVIRONMENT
+from bot.config import ENVIRONMENT, Config
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="Configuration; default: config.toml if it is there.")
@@ -29,6 +29,13 @@ def init(
     """Write a configuration and a Slack app manifest. Prints Discord's invite link, and explains the clicks."""
     from bot.app import setup_texts
 
+    if folder.exists() and not folder.is_dir():
+        raise typer.BadParameter(f"{folder} is a file; name a folder", param_hint="FOLDER")
+    if application_id and not (application_id.isascii() and application_id.isdecimal()):
+        raise typer.BadParameter(
+            f"{application_id!r} is no application id; it is the number under General Information",
+            param_hint="--application-id",
+        )
     manifest, slack_clicks, discord_clicks = setup_texts(application_id)
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,18 +74,35 @@ def check(config: ConfigFile = None, json: Json = False) -> int:
     return 0 if all(r.ok for r in results) else 1
 
 
-async def _checks(settings: object) -> list[CheckResult]:
+def _wording(settings: Config) -> list[CheckResult]:
+    """What is wrong with the team's own words; nothing where they fit."""
+    from bot.policies import texts_of
+    from bot.texts import WordingError
+
+    try:
+        texts_of(settings)
+    except WordingError as error:
+        fix = "mend it under [wording] in config.toml; the bot does not start as long as it is so"
+        return [CheckResult("wording", False, line, fix) for line in str(error).splitlines()]
+    return []
+
+
+async def _checks(settings: Config) -> list[CheckResult]:
     from bot.app import library_of, platform_adapters
-    from bot.config import Config
+    from bot.cases import golden_cases
     from bot.language_model import LanguageModel
     from knowledge.library import KnowledgeError
 
-    assert isinstance(settings, Config)
-    results: list[CheckResult] = []
+    results: list[CheckResult] = _wording(settings)
     for path in settings.knowledge.paths:
         if not path.exists():
             fix = "[knowledge] paths in config.toml says where the answers are"
             results.append(CheckResult("knowledge", False, f"{path}: no such file or folder", fix))
+    try:
+        golden_cases(settings.knowledge.golden)
+    except KnowledgeError as error:
+        fix = "mend it, or take golden out of [knowledge]; knowledge cannot be built as long as it is so"
+        results += [CheckResult("golden cases", False, str(one), fix) for one in error.complaints]
     library = library_of(settings)
     try:
         info = await library.open()

@@ -14,6 +14,7 @@ from importlib import resources
 from zoneinfo import ZoneInfo
 
 from adapters.port import Block, Button, Span, Style
+from bot.complaints import meant
 
 LANGUAGES = ("en", "de")
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -161,7 +162,7 @@ def load_texts(
         spoken, key = (spoken, rest) if spoken in LANGUAGES else (language, name)
         known = catalogues.get(spoken, catalogues["en"])
         if key not in catalogues["en"]:
-            complaints.append(f"wording.{name}: there is no such sentence")
+            complaints.append(f"wording.{name}: there is no such sentence{meant(key, catalogues['en'])}")
         elif extra := slots(sentence) - slots(catalogues["en"][key]):
             complaints.append(f"wording.{name}: {', '.join(sorted(extra))} cannot be filled in here")
         else:

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any, Literal
 
 import numpy as np
+from rapidfuzz import fuzz, process
 
 from knowledge.engine import Vectors
 from knowledge.passage import LEVELS, Complaint, SnapshotInfo, Topic, valid_on
@@ -17,6 +18,7 @@ from knowledge.tokens import words
 STALE_DAYS = 180
 SAME, OVERLAPPING = 0.93, 0.85  # cosines of two topics' questions
 LONG_ANSWER = 1800  # characters: what one chat message carries comfortably
+MEANT = 60  # likeness in percent from which one name may be another misspelt
 AT_MOST = 50  # overlapping pairs that are told
 Severity = Literal["problem", "warning", "hint"]
 _ORDER: Mapping[str, int] = {"problem": 0, "warning": 1, "hint": 2}
@@ -54,13 +56,22 @@ class Finding:
         return asdict(self)
 
 
-def lint(topics: Sequence[Topic], *, today: date, stale_days: int = STALE_DAYS) -> tuple[Finding, ...]:
-    """What can be said of topics one by one and by their names, without a model."""
+def lint(
+    topics: Sequence[Topic],
+    *,
+    today: date,
+    stale_days: int = STALE_DAYS,
+    categories: Sequence[str] | None = None,
+) -> tuple[Finding, ...]:
+    """What can be said of topics one by one and by their names, without a model. `categories`: those that there are;
+    None where that is not known."""
     found: list[Finding] = []
     ids = {topic.id for topic in topics}
     for topic in topics:
         found += _of_topic(topic, today, stale_days, ids)
     found += _unused_levels(topics)
+    if categories is not None:
+        found += _unknown_categories(topics, categories)
     return _sorted(found)
 
 
@@ -70,11 +81,12 @@ async def audit(
     *,
     today: date,
     stale_days: int = STALE_DAYS,
+    categories: Sequence[str] | None = None,
     used: Mapping[str, int] | None = None,
 ) -> tuple[Finding, ...]:
     """The same, plus what needs meaning: topics that overlap or contradict each other; and, where `used` says how
     often each topic answered, those that never did. `embed` is `Library.embed`."""
-    found = list(lint(topics, today=today, stale_days=stale_days))
+    found = list(lint(topics, today=today, stale_days=stale_days, categories=categories))
     texts = [topic.questions[0] if topic.questions else topic.title for topic in topics]
     if topics:
         found += _overlaps(topics, await embed(texts))
@@ -139,6 +151,20 @@ def _unused_levels(topics: Sequence[Topic]) -> Iterator[Finding]:
     if topics and missing:
         message = f"no topic has the level {', '.join(missing)}: is nothing here for a person to decide?"
         yield Finding("unused-level", "hint", "", "knowledge", 0, message)
+
+
+def _unknown_categories(topics: Sequence[Topic], categories: Sequence[str]) -> Iterator[Finding]:
+    """One finding for each category that is not there, at the first of its topics: rules, fields and route of
+    "general" hold for them."""
+    strange: dict[str, Topic] = {}
+    for topic in topics:
+        if topic.category and topic.category not in categories:
+            strange.setdefault(topic.category, topic)
+    for name, first in strange.items():
+        near = process.extractOne(name, categories, scorer=fuzz.ratio, score_cutoff=MEANT)
+        meant = f"; did you mean `{near[0]}`?" if near else ""
+        message = f"there is no category `{name}` in the configuration, “general” takes its topics{meant}"
+        yield _finding("category", "warning", first, message)
 
 
 def _overlaps(topics: Sequence[Topic], vectors: Vectors) -> list[Finding]:

@@ -23,12 +23,17 @@ PLAIN_KEYS = {
     "approved answer": "body",
     "answer": "body",
     "escalate when": "escalate_when",
-    "questions": "questions",
+    "question": "questions",  # one to a line, as often as there are
     **{key.replace("_", " "): key for key in KEYS if key not in ("title", "question", "kind")},
 }
+TELLING = (
+    "approved answer",
+    "escalate when",
+)  # no prose begins like these: what comes near is one of them misspelt
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)(?:\r?\n)?^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _PLAIN_START = re.compile(r"^(?:#+\s*)?\**topic\**\s*:", re.IGNORECASE | re.MULTILINE)
 _PLAIN_LINE = re.compile(r"^(?:#+\s*)?\**([A-Za-z][A-Za-z _]{1,24}?)\**\s*:\**\s*(.*)$")
+_LANGUAGE = re.compile(r"(?:[a-z]{2})?", re.IGNORECASE)
 _LANGUAGE_SUFFIX = re.compile(r"\.([a-z]{2})$")
 _LINK_TARGET = re.compile(r"(?:channel:|role:|[#@])?(.+)")
 _SIMILAR = 75.0  # rapidfuzz ratio from which an unknown key is a slip of the pen, not the team's own field
@@ -132,7 +137,7 @@ def plain_topics(source: Source, text: str) -> list[Topic]:
     topics = []
     for begin, end in pairwise(starts):
         first_line = text.count("\n", 0, begin) + 1
-        fields, body, lines = _plain_fields(text[begin:end].split("\n"), first_line)
+        fields, body, lines = _plain_fields(source, text[begin:end].split("\n"), first_line)
         if len(starts) > 2:  # noqa: PLR2004 - several topics share one path
             fields.setdefault("id", f"{source.default_id}#{slug(str(fields.get('title', '')))}")
         line_of = partial(_line_in, lines, first_line)
@@ -146,18 +151,25 @@ def _line_in(lines: Mapping[str, int], otherwise: int, key: str) -> int:
     return lines.get(key, otherwise)
 
 
-def _plain_fields(lines: list[str], first_line: int) -> tuple[dict[str, Any], str, dict[str, int]]:
+def _plain_fields(
+    source: Source, lines: list[str], first_line: int
+) -> tuple[dict[str, Any], str, dict[str, int]]:
     fields: dict[str, Any] = {}
     collected: dict[str, list[str]] = {}
     at: dict[str, int] = {}
     current = ""
     for number, line in enumerate(lines, start=first_line):
         found = _PLAIN_LINE.match(line)
-        key = PLAIN_KEYS.get(found.group(1).lower().strip()) if found else None
-        if key and key not in at:
-            current, at[key] = key, number
-            collected[key] = [found.group(2)] if found else []
-        elif current:
+        name = found.group(1).lower().strip() if found else ""
+        key = PLAIN_KEYS.get(name, "")
+        if found and key and (key not in at or name == "question"):
+            current = key
+            at.setdefault(key, number)
+            collected.setdefault(key, []).append(found.group(2))
+            continue
+        if not key and (near := process.extractOne(name, TELLING, scorer=fuzz.ratio, score_cutoff=_SIMILAR)):
+            source.complain(number, f"unknown key `{name}`: did you mean `{near[0]}`?")
+        if current:
             collected[current].append(line)
     for key, values in collected.items():
         if key in LISTS:
@@ -185,6 +197,11 @@ def make_topic(
         key: _text_of(source, key, fields.get(key), line_of)
         for key in ("id", "title", "category", "language", "owner")
     }
+    if not _LANGUAGE.fullmatch(text["language"]):
+        source.complain(
+            line_of("language"),
+            f"`language` must be two letters like en or de, not {text['language'][:40]!r}",
+        )
     if not body and level in ("answer", "draft"):
         source.complain(
             body_line, "no approved text: write what customers may be told, or set level: collect or escalate"

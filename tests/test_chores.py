@@ -175,6 +175,7 @@ async def test_the_report_says_what_became_of_drafts_and_requests(
     assert week["drafts"] == {
         "offered": 3, "sent_unchanged": 1, "edited": 1, "discarded": 0, "unchanged_share": 0.5
     }  # fmt: skip
+    assert week["conversations"] == 3  # an agent's command is none
     assert week["captured"]["handed_over"] == 3
     assert week["by_platform"] == {"playground": 3}
 

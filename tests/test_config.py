@@ -65,7 +65,36 @@ def test_a_field_that_is_translated_in_part_keeps_the_rest(tmp_path: Path) -> No
             "bot.launch_mode: input should be 'off', 'shadow', 'draft' or 'answer' (it says 'on')",
         ),
         ("[bot]\nname = 5", "bot.name: input should be a valid string (it says 5)"),
-        ("slack = 5", "slack: input should be a valid dictionary or instance of SlackConfig (it says 5)"),
+        (
+            "slack = 5",
+            "slack: must be a table: its name in brackets, and its keys in the lines below (it says 5)",
+        ),
+        ("canned = 5", "canned: must be a table of names and what they stand for (it says 5)"),
+        (
+            '[hours]\nmon = "09:00-17:00"',
+            'hours.mon: must be a list, in brackets: ["…", "…"] (it says \'09:00-17:00\')',
+        ),
+        ("[knowledge]\ngolden = 5", "knowledge.golden: must be a path, in quotes (it says 5)"),
+        (
+            "[knowledge]\npaths = []",
+            "knowledge.paths: names nothing; write the folders where the answers are",
+        ),
+        (
+            '[category]\nname = "general"',
+            "category: there can be several of these; write [[category]] instead of [category]",
+        ),
+        (
+            '[bot]\nlanguage = "fr"',
+            "bot.language: is a language that is not spoken here; there are en, de (it says 'fr')",
+        ),
+        (
+            '[hours]\nholidays_of = "XX"',
+            "hours.holidays_of: is no country whose holidays are known; write one like DE or US (it says 'XX')",
+        ),
+        (
+            '[hours]\nholidays_of = "DE-XX"',
+            "hours.holidays_of: is no country whose holidays are known; write one like DE or US (it says 'DE-XX')",
+        ),
         (
             '[[slack.channels]]\nid = "C1"\nmode = "mentions"',
             "slack.channels[1].mode: input should be 'mention', 'questions', 'all' or 'off' (it says 'mentions')",

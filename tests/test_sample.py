@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.cases import read_cases
 from bot.config import load
-from bot.evaluating import judge_cases, read_cases
+from bot.evaluating import judge_cases
 from knowledge import reader
 from tests.stage import KNOWLEDGE, Knowledge
 

@@ -31,7 +31,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "nowhere.toml": '[bot]\ndata_dir = "other"\n[knowledge]\npaths = ["nowhere"]\n',
         "broken.toml": "[bot\n",
         "several.toml": '[bot]\nnam = "x"\n[hours]\ntimezone = "Mars"\n',
+        "golden.toml": '[knowledge]\npaths = ["knowledge"]\ngolden = "number.yaml"\n',
+        "missing.toml": '[knowledge]\npaths = ["knowledge"]\ngolden = "missing.yaml"\n',
+        "words.toml": '[knowledge]\npaths = ["knowledge"]\n[wording]\n"customer.joind" = "x"\n',
+        "teams.toml": '[bot]\ndata_dir = "teams"\n[knowledge]\npaths = ["knowledge"]\n'
+        '[[playground.channels]]\nid = "support"\nmode = "all"\n'
+        '[[route]]\nname = "bikes"\nplayground_channel = "workshop"\n'
+        '[[category]]\nname = "general"\nroute = "bikes"\n',
         "number.yaml": "5\n",
+        "key.yaml": "- question: refund?\n  expcted: refund-policy\n",
+        "lists.yaml": "- question: [a, b]\n- question: refund?\n  never_say: {a: b}\n",
+        "quote.yaml": '- question: refund?\n- question: "a\n',
         "none.yaml": "cases: 5\n",
         "decision.yaml": "- question: refund?\n  decision: answr\n",
         "decision.csv": "question,expected,decision\nrefund?,refund-policy,answr\n",
@@ -56,6 +66,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("eval|good.csv|--report|nowhere/x.html", "there is no folder"),
         ("eval|good.csv|--report|x.txt", ".md or .html"),
         ("backup|nowhere/x.db", "there is no folder"),
+        ("init|config.toml", "config.toml is a file; name a folder"),
+        ("init|new|--application-id|abc", "'abc' is no application id"),
     ],
 )
 def test_wrong_usage_is_told_before_any_work(run, folder: Path, words: str, told: str) -> None:
@@ -81,6 +93,11 @@ def test_wrong_usage_is_told_before_any_work(run, folder: Path, words: str, told
         ("replay|A-1", ("there is no database yet",)),
         ("eval|number.yaml", ("number.yaml:1: a list of cases",)),
         ("eval|none.yaml", ("none.yaml:1: a list of cases",)),
+        ("eval|key.yaml", ("case 1: unknown key expcted; did you mean 'expected'?",)),
+        ("eval|lists.yaml", ("case 1: question must be a text", "case 2: never_say must be a text or a list")),
+        ("eval|quote.yaml", ("quote.yaml:3: broken YAML",)),
+        ("knowledge|build|--config|golden.toml", ("number.yaml:1: a list of cases",)),
+        ("knowledge|build|--config|missing.toml", ("missing.yaml: no such file; [knowledge] golden names it",)),
         ("eval|decision.yaml", ("case 1: there is no decision 'answr'", "clarify")),
         ("eval|decision.csv", ("'refund?': there is no decision 'answr'", "clarify")),
         ("eval|columns.csv", ("columns.csv:1: no column question",)),
@@ -120,6 +137,24 @@ def test_check_names_a_folder_that_is_not_there(run) -> None:
     assert any("nowhere: no such file or folder" in detail for detail in failed)
 
 
+@pytest.mark.parametrize(
+    ("config", "name", "told"),
+    [
+        ("golden.toml", "golden cases", "number.yaml:1: a list of cases is expected"),
+        (
+            "words.toml",
+            "wording",
+            "customer.joind: there is no such sentence; did you mean 'customer.joined'?",
+        ),
+    ],
+)
+def test_check_tells_what_would_stop_the_start_or_the_build(run, config: str, name: str, told: str) -> None:
+    code, out, _ = run("check", "--config", config, "--json")
+
+    assert code == 1
+    assert [r["name"] for r in json.loads(out) if not r["ok"] and told in r["detail"] and r["fix"]] == [name]
+
+
 def test_lint_names_no_line_where_there_is_none(run) -> None:
     _, out, _ = run("knowledge", "lint", "--config", "nowhere.toml")
 
@@ -152,6 +187,20 @@ def test_a_ticket_names_the_receipts_that_replay_asks_for(
     assert (code, told.splitlines()[0]) == (0, "the same, word for word")
     assert missing[0] == 1
     assert "✗ There is no receipt 'A-none'" in missing[2]
+
+
+def test_a_team_with_a_channel_of_its_own_gets_its_cards_there(
+    run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = "I want to talk to a human\n/as dana\n/staff\n/open T-1\n/quit\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(script))
+
+    _, out, err = run("chat", "--config", "teams.toml")
+
+    assert "You are ana, in #support" in out
+    assert "Firstline (workshop):\n    T-1 " in out
+    assert "You write in that card's thread now." in out
+    assert "there is no channel" not in err
 
 
 TICKETS = (

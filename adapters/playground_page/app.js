@@ -76,7 +76,22 @@ function drawSeats() {
   const desk = everybody.filter((p) => p.desk);
   drawWho("customer", [...customers, ...desk], customers[0] ?? desk[0]);
   drawWho("desk", desk, desk[0]);
-  byId("desk-name").textContent = `#${store.staffChannel}`;
+}
+
+/** Each team has its own desk where a route names one; with one desk there is nothing to choose. */
+function drawDesks() {
+  const feed = feeds.desk;
+  const several = store.desks.length > 1;
+  byId("desk-name").textContent = `#${feed.seat.channel}`;
+  byId("desk-name").hidden = several;
+  byId("desks").hidden = !several;
+  byId("desks").replaceChildren(...store.desks.map((name) => make("button", {
+    type: "button", "aria-pressed": feed.seat.channel === name, text: `#${name}`,
+    onclick: () => {
+      feed.sit({ channel: name });
+      drawDesks();
+    },
+  })));
 }
 
 function drawWho(pane, people, first) {
@@ -285,7 +300,8 @@ on("snapshot", (whole) => {
   drawChannels();
   drawResults(whole.commands);
   feeds.customer.draw();
-  feeds.desk.sit({ channel: store.staffChannel });
+  feeds.desk.sit({ channel: store.desks.includes(feeds.desk.seat.channel) ? feeds.desk.seat.channel : store.staffChannel });
+  drawDesks();
   drawWhy();
   drawWords();
   if (location.hash.startsWith("#m-")) document.querySelector(`#${CSS.escape(location.hash.slice(1))}`)?.focus();

@@ -4,6 +4,7 @@ export const store = {
   title: "Firstline",
   channels: [],
   staffChannel: "",
+  desks: [],
   people: new Map(),
   messages: new Map(),
   threads: new Map(),
@@ -27,6 +28,7 @@ const apply = {
     store.title = whole.title;
     store.channels = whole.channels;
     store.staffChannel = whole.staff_channel;
+    store.desks = whole.desks;
     store.people = new Map(whole.people.map((p) => [p.id, p]));
     store.messages = new Map(whole.messages.map((m) => [m.id, m]));
     store.threads = new Map(whole.threads.map((t) => [t.id, t]));

@@ -68,3 +68,14 @@ async def test_audit_finds_twins_and_contradictions(open_library):
     assert [one.severity for one in found] == sorted(
         (one.severity for one in found), key=["problem", "warning", "hint"].index
     )
+
+
+def test_a_category_that_is_not_there_is_told_once_with_what_was_meant():
+    topics = [topic(name, category=category) for name, category in
+              (("a", "biling"), ("b", "biling"), ("c", "billing"), ("d", ""))]  # fmt: skip
+
+    found = [one for one in lint(topics, today=TODAY, categories=("billing", "general")) if one.topic]
+
+    assert [(one.rule, one.severity, one.topic) for one in found] == [("category", "warning", "a")]
+    assert "did you mean `billing`?" in found[0].message
+    assert not [one for one in lint(topics, today=TODAY) if one.rule == "category"]

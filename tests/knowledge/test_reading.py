@@ -98,6 +98,21 @@ def test_the_plain_form_may_hold_several_topics(write):
     assert topics[0].questions == ("How do I change my mail?",)
 
 
+def test_questions_of_the_plain_form_are_asked_and_not_told(write):
+    topic = only(
+        write(
+            {
+                "a.txt": "Topic: Reset a password\nQuestion: I forgot it\nApproved answer: Use the link.\n"
+                "Question: How do I get back in?\nEscalate when:\n- it is locked\n"
+            }
+        )
+    )
+
+    assert topic.questions == ("I forgot it", "How do I get back in?")
+    assert topic.body == "Use the link."
+    assert topic.escalate_when == ("it is locked",)
+
+
 def test_markdown_without_front_matter_is_a_document_of_sections(write):
     text = "# Guide\nIntro.\n\n## Install\nRun it.\n```\n# not a heading\n```\n### On Linux\nUse apt.\n"
 
@@ -185,6 +200,7 @@ BAD = {
     "bad date": ("---\ntitle: A\nreviewed: last week\n---\nText\n", 3, "must be a date"),
     "impossible date": ("---\ntitle: A\nreviewed: 2026-13-01\n---\nText\n", 3, "must be a date"),
     "bad level": ("---\ntitle: A\nlevel: answr\n---\nText\n", 3, "did you mean `answer`?"),
+    "bad language": ("---\ntitle: A\nlanguage: german\n---\nText\n", 3, "two letters like en or de"),
     "backward dates": (
         "---\nvalid_from: 2026-05-01\nvalid_to: 2026-04-01\n---\nText\n",
         3,
@@ -193,6 +209,11 @@ BAD = {
     "no text": ("---\ntitle: A\n---\n\n", 4, "no approved text"),
     "nested": ("---\ntitle: {a: b}\n---\nText\n", 2, "must be one text"),
     "not utf-8": (b"---\ntitle: A\n---\nOne\nTwo \xff\n", 5, "not valid UTF-8"),
+    "misspelt plain key": (
+        "Topic: A\nApproved answer: Text\nEscalate if:\n- it is locked\n",
+        3,
+        "did you mean `escalate when`?",
+    ),
     "nul": ("---\ntitle: A\n---\nOne\0\n", 4, "NUL"),
 }
 

@@ -22,6 +22,7 @@ from adapters.port import (
     Edit,
     Form,
     FormErrors,
+    FormSubmitted,
     Inbound,
     MessageReceived,
     Place,
@@ -192,6 +193,14 @@ async def test_the_other_verbs() -> None:
     assert "nobody here is called 'nobody'" in printed
     assert "There is no card '99'." in printed
     assert "there is no channel 'attic'" in printed
+
+
+async def test_what_cannot_be_chosen_is_asked_again() -> None:
+    printed, desk = await played("refund please", "2", "ana@example.org", "", "tem", "team", "/quit")
+
+    assert "'tem' is none of these." in printed
+    (form,) = [e for e in desk.events if isinstance(e, FormSubmitted)]
+    assert form.values["plan"] == "t"
 
 
 async def test_the_input_may_end_in_the_middle_of_a_form() -> None:

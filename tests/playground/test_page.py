@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import pytest_asyncio
@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from adapters.playground import PlaygroundAdapter
-from adapters.port import Block, Content, Place, Post, Private, Span
+from adapters.port import Block, Content, Forbidden, Place, Post, Private, Span
 from tests.playground.world import ADMINS, AGENTS, CUSTOMERS, HOSTILE, SmallDesk, para
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -25,8 +25,8 @@ FLAGS = [
 class Site:
     """One playground on a port of its own."""
 
-    def __init__(self, port: int = 0) -> None:
-        self.chat = PlaygroundAdapter(["help", "general"], "desk", CUSTOMERS, AGENTS, ADMINS)
+    def __init__(self, port: int = 0, desks: Sequence[str] = ()) -> None:
+        self.chat = PlaygroundAdapter(["help", "general"], "desk", CUSTOMERS, AGENTS, ADMINS, desks=desks)
         self.desk = SmallDesk(self.chat)
         app = web.Application()
         app.add_routes(self.chat.routes(self.desk))
@@ -224,6 +224,29 @@ async def test_each_person_sees_what_is_theirs(page: Page, site: Site) -> None:
     await page.keyboard.press("Enter")
     await expect(feed.locator(".message.bot")).to_be_visible()
     assert site.chat.messages("dm-ben")[0].text == "psst"
+
+
+async def test_each_team_has_its_own_desk_where_a_route_names_one(browser: Browser) -> None:
+    site = Site(desks=["#workshop"])
+    await site.server.start_server()
+    page = await browser.new_page()
+    await page.goto(str(site.server.make_url("/")))
+    card = Content(title="T-1", body=(para("a flat tyre"),))
+    await site.chat.deliver(
+        Post(Place("playground", "playground", "workshop", kind="private"), card), 0, "card"
+    )
+    feed = page.locator("#feed-desk")
+
+    await expect(page.locator("#desk-name")).to_be_hidden()
+    await expect(feed).not_to_contain_text("a flat tyre")
+    await page.get_by_role("button", name="#workshop").click()
+
+    await expect(feed).to_contain_text("a flat tyre")
+    await expect(page.get_by_role("button", name="#workshop")).to_have_attribute("aria-pressed", "true")
+    with pytest.raises(Forbidden):
+        await site.chat.say("ana", "let me in", "workshop")
+    await page.close()
+    await site.stop()
 
 
 async def test_messages_are_edited_deleted_and_reacted_to(page: Page, site: Site) -> None:

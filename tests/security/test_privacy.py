@@ -232,7 +232,16 @@ async def test_the_command_line_exports_and_erases(secure: Desk, command: Comman
     code, exported = await command("privacy", "export", "playground:playground:ana")
     assert code == 0
     assert [w for w in HERS[1:] if w not in exported] == []
+    assert "nothing is stored" not in exported
+    assert (
+        "nothing is stored of playground:playground:anna"
+        in (await command("privacy", "export", "playground:playground:anna"))[1]
+    )
     await secure.driver.stop()
+    assert (
+        "nothing is stored of playground:playground:anna"
+        in (await command("privacy", "erase", "playground:playground:anna", "--yes"))[1]
+    )
 
     code, counts = await command("privacy", "erase", "playground:playground:ana", "--yes")
 
