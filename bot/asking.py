@@ -147,7 +147,9 @@ def described(decision: Decision, known: Known, timings: Mapping[str, float]) ->
     says = [e.what for e in decision.effects if isinstance(e, Say) and isinstance(e.what, Answer)]
     answer = says[0] if says else None
     scores = {h.topic: h.score for h in (found.hits if found else ())}
-    trigger = known.fired[0].trigger if known.fired and decision.kind == "escalate" else None
+    case = decision.case
+    decided = case.ticket.trigger if case.ticket else case.collecting.trigger if case.collecting else ""
+    trigger = decided if any(fired.trigger == decided for fired in known.fired) else None
     return {
         "decision": as_told(decision.kind),
         "confidence": round(found.confidence, 4) if found else 0.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -150,13 +151,19 @@ def _shown(column: str, value: Any) -> Any:
     return out.moment(value) if column.endswith(("_at", "_due")) else value
 
 
+def _exported(column: str, value: Any) -> Any:
+    if value is None or not column.endswith(("_at", "_due")):
+        return value
+    return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds")
+
+
 @tickets.command("export")
 def export_tickets(
     config: ConfigFile = None,
     form: Annotated[str, typer.Option("--format", help="text, json or csv.")] = "csv",
     output: Annotated[Path | None, typer.Option(help="Write here instead of printing.")] = None,
 ) -> int:
-    """All tickets. In CSV, cells that a spreadsheet would take for a formula are neutralised."""
+    """All tickets; in CSV with times as a spreadsheet reads them (ISO 8601, UTC), in JSON in seconds. In CSV, cells that a spreadsheet would take for a formula are neutralised."""
     import json as json_module
 
     if form not in ("text", "json", "csv"):
@@ -169,7 +176,9 @@ def export_tickets(
 
     rows = asyncio.run(with_storage(_configured(config), work))
     if form == "csv":
-        text = out.as_csv(COLUMNS, rows)
+        text = out.as_csv(
+            COLUMNS, [{name: _exported(name, row.get(name)) for name in COLUMNS} for row in rows]
+        )
     elif form == "json":
         text = json_module.dumps(rows, ensure_ascii=False, indent=2) + "\n"
     else:

@@ -54,6 +54,12 @@ def from_knowledge(t: Turn, mode: str) -> Decision:
     return t.done("draft", f"{top.title} needs a person's eye before it is sent")
 
 
+def for_people_only(t: Turn) -> bool:
+    """Whether the message is surely about something that a person must see at once, without a form before it."""
+    sure = [f for f in t.known.found if f.hits and f.confidence >= f.threshold_answer]
+    return any(_level(t, f.hits[0]) == "escalate" for f in sure)
+
+
 def _level(t: Turn, hit: Hit) -> str:
     return stricter_level(hit.level, t.policy.category(hit.category or t.case.category).level)
 

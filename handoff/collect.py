@@ -12,21 +12,13 @@ from adapters.port import FileRef, FormSubmitted
 from handoff import escalation, private
 from handoff.effects import Decision
 from handoff.facts import Line
-from handoff.fields import Answers, by_form, chosen, clean, missing, problem, question
+from handoff.fields import Answers, by_form, chosen, clean, control_word, missing, problem, question
 from handoff.model import Asked, Collecting, Phase
 from handoff.policy import CategoryRule, FieldRule
 from handoff.summary import latest_question
 from handoff.turn import Turn
 
 TRIES_MAX = 3
-SKIP = frozenset((
-    "skip", "skip it", "skip this", "pass", "next", "none", "n/a", "na", "-", "i don't know", "don't know",
-    "i dont know", "dont know", "überspringen", "weiter", "keine", "weiß nicht", "weiß ich nicht", "weiss nicht",
-))  # fmt: skip
-BACK = frozenset(("back", "go back", "previous", "zurück", "zurueck"))
-CANCEL = frozenset(
-    ("cancel", "stop", "never mind", "nevermind", "forget it", "abbrechen", "vergiss es", "egal")
-)
 
 
 # --- the conversation ---------------------------------------------------------------------------------------
@@ -73,21 +65,12 @@ def current(t: Turn) -> FieldRule | None:
     return t.policy.fields.get(now.fields[now.at])
 
 
-def word(text: str) -> str:
-    """`skip`, `back` or `cancel` when the whole message says that, else ""."""
-    said = " ".join(text.lower().strip(" .!").split())
-    for verb, words in (("skip", SKIP), ("back", BACK), ("cancel", CANCEL)):
-        if said in words:
-            return verb
-    return ""
-
-
 def answered(t: Turn, text: str, files: tuple[FileRef, ...]) -> Decision:
     """The customer wrote while a form is open: a control word, or the value of the field."""
     rule, now = current(t), t.case.collecting
     if rule is None or now is None:
         return proceed(t, "the form had no field left")
-    verb = word(text)
+    verb = control_word(text)
     if verb and not (rule.kind == "choice" and chosen(rule, text)):
         return control(t, verb)
     wrong = problem(rule, text, files)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 
 from adapters.port import ChoreDone, CommandInvoked
 from handoff import claim, relay, resolve
@@ -38,7 +39,9 @@ def command(t: Turn, event: CommandInvoked) -> Decision:
 def _help(t: Turn, name: str) -> Decision:
     verbs = tuple(v for v in COMMANDS if not refusal(t.event.actor, v, t.case, t.policy))
     if name not in ("", "help"):
-        t.whisper("refused.unknown_command", command=name[:40])
+        like = "".join(get_close_matches(name[:40], verbs, n=1))
+        key = "refused.unknown_command_like" if like else "refused.unknown_command"
+        t.whisper(key, command=name[:40], like=like)
     t.tell(Help(verbs, tuple(sorted(t.policy.canned)) if "reply" in verbs else ()))
     return t.done("command", f"help ({name or 'no verb'})")
 

@@ -102,6 +102,11 @@ def _decisive(t: Turn) -> Fired | None:
         fired = [f for f in fired if not (f.topic or f.trigger == asked or _rule(f.trigger).collect)]
     if not fired:
         return None
+    said = {f.trigger for f in fired if f.reason.kind == "says"}
+    if (
+        "human" in said and "manager" not in said
+    ):  # a person, in so many words; that of a manager only sounds alike
+        fired = [f for f in fired if f.trigger != "manager"]
     return min(fired, key=lambda f: SERIOUS.index(f.trigger) if f.trigger in SERIOUS else len(SERIOUS))
 
 
@@ -114,7 +119,7 @@ def _triggered(t: Turn, fired: Fired, text: str) -> Decision:
     rule = _rule(fired.trigger)
     t.rule("trigger", f"{fired.trigger}: {reasons.plain(fired.reason)}")
     why = _why(t, fired)
-    if rule.collect:
+    if rule.collect and not answering.for_people_only(t):
         if t.case.collecting is None:  # what was open before is not what this is about
             t.change(pending_question="", others=())
         category = escalation.choose_category(t, *rule.categories)

@@ -142,7 +142,11 @@ def _besides_the_form(case: Case) -> tuple[Said, ...]:
     if case.collecting is None:
         return said
     told = {value.casefold() for value in case.collecting.values.values()}
-    return tuple(s for s in said if s.who != "customer" or s.text.strip().casefold() not in told)
+    return tuple(
+        s
+        for s in said
+        if s.who != "customer" or not (s.text.strip().casefold() in told or fields.control_word(s.text))
+    )
 
 
 def _subject(t: Turn, trigger: str, text: str) -> str:

@@ -24,6 +24,15 @@ _NUMBER = re.compile(r"[+-]?\d{1,15}(?:[.,]\d{1,10})?")
 _DATE = re.compile(r"\b(?:\d{4}-\d{2}-\d{2}|\d{1,2}\.\d{1,2}\.\d{4})\b")
 _WORDS = re.compile(r"[^\W_]+")
 _DATE_FORMS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%d %B %Y", "%B %d, %Y", "%d %b %Y")
+SKIP = frozenset((
+    "skip", "skip it", "skip this", "pass", "next", "none", "n/a", "na", "-", "i don't know", "don't know",
+    "i dont know", "dont know", "überspringen", "weiter", "keine", "weiß nicht", "weiß ich nicht", "weiss nicht",
+))  # fmt: skip
+BACK = frozenset(("back", "go back", "previous", "zurück", "zurueck"))
+CANCEL = frozenset(
+    ("cancel", "stop", "never mind", "nevermind", "forget it", "abbrechen", "vergiss es", "egal")
+)
+CONTROLS = {"skip": SKIP, "back": BACK, "cancel": CANCEL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,3 +225,9 @@ def clean(rule: FieldRule, value: str, files: tuple[FileRef, ...] = ()) -> str:
         day = parsed_date(value)
         return day.isoformat() if day else value.strip()
     return value.strip()
+
+
+def control_word(text: str) -> str:
+    """`skip`, `back` or `cancel` when the whole message says that, else ""."""
+    said = " ".join(text.lower().strip(" .!").split())
+    return next((verb for verb, words in CONTROLS.items() if said in words), "")

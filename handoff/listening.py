@@ -14,7 +14,7 @@ from adapters.port import (
     MessageReceived,
     ReactionChanged,
 )
-from handoff import collect
+from handoff import fields
 from handoff.escalation import ASKS_FOR_SOMEBODY, says_nothing_else
 from handoff.model import Case, Known, Phase, Ticket, TicketState
 from handoff.policy import Policy, is_staff, same_person
@@ -187,7 +187,7 @@ def _question(case: Case, event: MessageReceived, now: float) -> str:
     if small_talk(event.text):
         return ""
     if case.phase == Phase.COLLECTING:
-        return event.text if event.text.rstrip().endswith("?") and not collect.word(event.text) else ""
+        return event.text if event.text.rstrip().endswith("?") and not fields.control_word(event.text) else ""
     if case.phase == Phase.CLARIFYING and case.pending_question:
         return f"{case.pending_question} {event.text}"
     if case.questions and _leans_on_the_last(event.text.strip()):

@@ -3,10 +3,12 @@ usage, and never a traceback."""
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -187,6 +189,21 @@ def test_a_ticket_names_the_receipts_that_replay_asks_for(
     assert (code, told.splitlines()[0]) == (0, "the same, word for word")
     assert missing[0] == 1
     assert "✗ There is no receipt 'A-none'" in missing[2]
+
+
+def test_a_spreadsheet_gets_times_that_it_can_read(
+    run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("I want to talk to a human\n/quit\n"))
+    run("chat")
+    (folder / "demo.toml").write_text((folder / "config.toml").read_text().replace('"data"', '"data/demo"'))
+
+    (row,) = csv.DictReader(io.StringIO(run("tickets", "export", "--config", "demo.toml")[1]))
+    (same,) = json.loads(run("tickets", "export", "--format", "json", "--config", "demo.toml")[1])
+
+    assert datetime.fromisoformat(row["opened_at"]).timestamp() == int(same["opened_at"])
+    assert row["opened_at"].endswith("+00:00")
+    assert row["solved_at"] == ""
 
 
 def test_a_team_with_a_channel_of_its_own_gets_its_cards_there(

@@ -11,7 +11,7 @@ from handoff.decide import concerns, wants_search, wants_signals
 from handoff.effects import CloseThread, Keep, Mark, Open, Say
 from handoff.facts import Answer, Ask, AskField, HandedOver, Incident, Line, Offer, Shadow
 from handoff.facts import Draft as DraftFact
-from handoff.model import Earlier, Phase, Searched
+from handoff.model import Earlier, Fired, Phase, Reason, Searched
 from handoff.policy import CategoryRule, ChannelRule
 from tests.handoff.scene import (
     ANA,
@@ -391,6 +391,24 @@ def test_a_topics_own_boundary_counts_only_for_that_topic() -> None:
     assert decide(scene.case, event, elsewhere, scene.now, POLICY).kind == "answer"
     own = replace(elsewhere, found=(found(REFUND),))
     assert decide(scene.case, event, own, scene.now, POLICY).kind == "escalate"
+
+
+@pytest.mark.parametrize(
+    ("words", "trigger"),
+    [(("human says", "manager example"), "human"), (("human says", "manager says"), "manager"),
+     (("human example", "manager example"), "manager"), (("manager example",), "manager")],
+)  # fmt: skip
+def test_a_person_in_so_many_words_is_no_manager_because_it_sounds_alike(
+    words: tuple[str, ...], trigger: str
+) -> None:
+    scene = Scene()
+    kinds = [word.split() for word in words]
+    scene.play(
+        scene.message(ANA, "I want to talk to a person"),
+        fired=tuple(Fired(name, Reason(kind, "…")) for name, kind in kinds),
+    )
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.trigger == trigger
 
 
 def test_a_bug_report_collects_first() -> None:

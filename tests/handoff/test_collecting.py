@@ -79,6 +79,21 @@ def test_a_soft_trigger_asks_its_categorys_form_first(trigger: str, category: st
     assert (ticket.trigger, ticket.category) == (trigger, category)
 
 
+def test_what_is_surely_for_people_only_waits_for_no_form() -> None:
+    brakes = replace(REFUND, level="escalate")
+    assert Scene().asks("My brakes do not work", found(brakes), fired="bug").kind == "escalate"
+    assert Scene().asks("My brakes do not work", found(brakes, sure=0.3), fired="bug").kind == "collect"
+
+
+def test_words_that_only_steer_the_form_are_not_on_the_card() -> None:
+    scene = Scene()
+    scene.asks("My brakes do not work any more", fired="bug")
+    for answer in ("skip", "skip", "Skip!", "weiter"):
+        scene.asks(answer)
+    assert scene.case.ticket is not None
+    assert scene.case.ticket.summary == "My brakes do not work any more"
+
+
 def test_a_soft_trigger_whose_category_has_no_form_hands_over_at_once() -> None:
     bare = {name: replace(c, fields=()) for name, c in POLICY.categories.items()}
     scene = Scene(replace(POLICY, categories=bare))

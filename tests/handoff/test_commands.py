@@ -42,6 +42,17 @@ def test_help_lists_what_this_person_may() -> None:
     assert whispered(scene.runs(ANA, "fly")) == "refused.unknown_command"
 
 
+def test_a_mistyped_command_is_told_which_one_was_meant() -> None:
+    scene = Scene()
+    (line,) = [
+        e.what
+        for e in scene.runs(DANA, "relod").effects
+        if isinstance(e, Whisper) and isinstance(e.what, Line)
+    ]
+    assert (line.key, line.values["like"]) == ("refused.unknown_command_like", "reload")
+    assert whispered(scene.runs(ANA, "relod")) == "refused.unknown_command"  # never one that is not theirs
+
+
 def test_a_private_answer_and_an_honest_shrug() -> None:
     scene = Scene()
     (tell,) = scene.runs(ANA, "ask", "refund?", found=(found(REFUND),)).effects
