@@ -163,7 +163,7 @@ def export_tickets(
     form: Annotated[str, typer.Option("--format", help="text, json or csv.")] = "csv",
     output: Annotated[Path | None, typer.Option(help="Write here instead of printing.")] = None,
 ) -> int:
-    """All tickets; in CSV with times as a spreadsheet reads them (ISO 8601, UTC), in JSON in seconds. In CSV, cells that a spreadsheet would take for a formula are neutralised."""
+    """All tickets. In CSV, times are as a spreadsheet reads them (ISO 8601, UTC; in JSON seconds), and cells that a spreadsheet would take for a formula are neutralised."""
     import json as json_module
 
     if form not in ("text", "json", "csv"):

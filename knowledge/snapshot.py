@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -126,6 +127,12 @@ class Snapshot:
         self.folder = folder
         self.info = read_info(folder)
         self.words = Words(folder / "words.sqlite")
+        with ExitStack() as stack:
+            stack.callback(self.words.close)
+            self._read(folder)
+            stack.pop_all()  # it stays open: whoever asked closes it
+
+    def _read(self, folder: Path) -> None:
         self.topics, self.versions = self.words.topics()
         rows = self.words.passage_topics()
         self.passage_topic: Numbers = np.array([row[0] for row in rows], dtype=np.int32)

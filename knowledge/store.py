@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +126,15 @@ class VectorCache:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with _told(path):
+        with _told(path), ExitStack() as stack:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._raw = sqlite3.connect(path, timeout=30, check_same_thread=False)
+            stack.callback(self._raw.close)
             self._raw.execute("pragma journal_mode=wal")
             self._raw.execute(
                 "create table if not exists vectors (hash blob primary key, vector blob, early blob) without rowid"
             )
+            stack.pop_all()  # it stays open: whoever asked closes it
 
     def vectors(self, hashes: Sequence[bytes]) -> dict[bytes, Vectors]:
         return {key: np.frombuffer(value, dtype=np.float32) for key, value in self._of("vector", hashes)}

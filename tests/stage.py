@@ -99,9 +99,19 @@ class SharedLibrary(Library):
         """A library with a home of its own, for dialogues that change what is known; the model is shared."""
         if not home.exists():
             shutil.copytree(self._home, home)
-        twin = SharedLibrary(home)
+        twin = OwnCopy(home)
         twin._embedder, twin._identity = self._embedder, self._identity
         return twin
+
+
+class OwnCopy(SharedLibrary):
+    """The model is shared, the snapshots are its own."""
+
+    def close(self) -> None:
+        for searcher in self._opened.values():
+            searcher.snapshot.close()
+        self._opened.clear()
+        self._current = None
 
 
 class SharedSignals(Signals):

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from handoff.hours import Hours, read_span
@@ -151,7 +151,11 @@ def some_hours(draw):
         )
     )
     holidays = draw(st.lists(st.dates(date(2026, 1, 1), date(2026, 12, 31)), max_size=5))
-    return Hours.of(draw(st.sampled_from(ZONES)), week, holidays)
+    made = Hours.of(draw(st.sampled_from(ZONES)), week, holidays)
+    assume(
+        sum(end - start for day in made.week for start, end in day) >= 30
+    )  # minutes a week: 20 hours in ten years
+    return made
 
 
 MOMENTS = st.integers(
