@@ -155,7 +155,7 @@ def fit(
     trust, strength = min(1.0, each / MANY), STRENGTH / (1.0 + each / LOOSE)
     deep = deepened(np.vstack([examples.read, background]), centre, trust)
     inputs = _features(deep, counted, idf, projection)
-    fold = np.array([zlib.crc32(text.split("\n", 1)[0].encode()) % FOLDS for text in every])
+    fold = _folds(every, targets)
     unseen = np.zeros((len(every), len(classes) + 1), dtype=np.float32)
     starts = []
     for number in range(FOLDS):
@@ -169,6 +169,17 @@ def fit(
     if progress:
         progress(FOLDS + 1, FOLDS + 1)
     return Head(classes.astype(np.int32), weights, centre, trust, idf, projection), unseen
+
+
+def _folds(texts: Sequence[str], labels: Labels) -> Labels:
+    """Which fold each text is in: those of a topic are dealt out one by one, so that no fold takes most of what a topic
+    with few questions has. Texts with the same first line share a fold."""
+    firsts = [text.split("\n", 1)[0] for text in texts]
+    order = sorted(range(len(texts)), key=lambda at: (labels[at], zlib.crc32(firsts[at].encode()), at))
+    dealt: dict[str, int] = {}
+    for at in order:
+        dealt.setdefault(firsts[at], len(dealt) % FOLDS)
+    return np.array([dealt[first] for first in firsts], dtype=np.int32)
 
 
 def _latent(counted: Sequence[Mapping[int, int]]) -> tuple[Matrix, Matrix]:

@@ -106,8 +106,8 @@ def learn(
 
 
 def better(rehearsed: Mapping[str, Sequence[Sample]]) -> str:
-    """What the ranking should lean on: the words only where they find clearly more of the snapshot's own questions, by two
-    standard errors of the questions that just one of the two finds (McNemar, Psychometrika 12, 1947)."""
+    """What the ranking should lean on: the words only where they find more of the snapshot's own questions, by more than
+    one standard error of the questions that just one of the two finds (McNemar, Psychometrika 12, 1947)."""
     if WORDS not in rehearsed:
         return HEAD
     pairs = [
@@ -117,7 +117,7 @@ def better(rehearsed: Mapping[str, Sequence[Sample]]) -> str:
     ]
     lost = sum(head and not words for head, words in pairs)
     won = sum(words and not head for head, words in pairs)
-    return WORDS if won - lost > 2 * math.sqrt(won + lost) else HEAD
+    return WORDS if won - lost > math.sqrt(won + lost) else HEAD
 
 
 def _head(

@@ -26,7 +26,7 @@ from knowledge.lexicon import Lexicon
 from knowledge.passage import KnowledgeError, Passage, SnapshotInfo, Topic
 from knowledge.store import Words, write_words
 
-FORMAT = "21"
+FORMAT = "22"
 Numbers = NDArray[np.int32]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from knowledge import head as heads
 from knowledge.confidence import Sample
-from knowledge.head import Examples
+from knowledge.head import FOLDS, Examples, _folds
 from knowledge.learning import QUESTIONS_FOR_HEAD, better, examples
 from knowledge.library import Found, Library
 from knowledge.ranking import HEAD, WORDS
@@ -209,7 +209,7 @@ async def test_a_question_labelled_as_not_covered_makes_the_like_of_it_less_sure
 
 
 def test_the_ranking_leans_on_words_only_where_they_clearly_find_more():
-    """Two standard errors of the questions that just one of the two finds."""
+    """One standard error of the questions that just one of the two finds."""
 
     def samples(right: list[bool]) -> list[Sample]:
         return [Sample((0.0,) * 7, one, 1.0, "own") for one in right] + [
@@ -217,15 +217,29 @@ def test_the_ranking_leans_on_words_only_where_they_clearly_find_more():
         ]
 
     both, neither = [True] * 50, [False] * 20
-    chance, clear = [False] * 9 + [True] * 5, [False] * 14
+    chance, clear = [False] * 8 + [True] * 6, [False] * 9 + [True] * 5
     for head, words, lean in (
         (both + chance, both + [not one for one in chance], HEAD),
-        (both + clear, both + [True] * 14, WORDS),
-        (both + [True] * 14, both + clear, HEAD),
+        (both + clear, both + [not one for one in clear], WORDS),
+        (both + [not one for one in clear], both + clear, HEAD),
         (neither, neither, HEAD),
     ):
         assert better({HEAD: samples(head), WORDS: samples(words)}) == lean
     assert better({HEAD: samples(clear)}) == HEAD
+
+
+def test_the_questions_of_a_topic_are_dealt_out_over_the_folds():
+    """A fold that took most of a topic's few questions would rehearse a head that hardly knows the topic."""
+    questions = [f"question {number} about topic {topic}" for topic in range(40) for number in range(FOLDS)]
+    texts = [*questions, *(f"{one}\nand its answer" for one in questions)]
+    labels = np.array([at // FOLDS for at in range(len(questions))] * 2)
+
+    folds = _folds(texts, labels)
+
+    for topic in range(40):
+        assert sorted(folds[topic * FOLDS : (topic + 1) * FOLDS]) == list(range(FOLDS))
+    assert folds[: len(questions)].tolist() == folds[len(questions) :].tolist()
+    assert np.array_equal(_folds(texts[::-1], labels[::-1])[::-1], folds)
 
 
 async def test_where_only_the_texts_say_what_is_asked_for_the_ranking_leans_on_words(write, open_library):
