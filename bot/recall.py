@@ -49,7 +49,9 @@ class Recall:
             """SELECT records.key, records.case_id, records.at, records.data FROM records
                WHERE (kind = 'receipt' OR kind = 'draft' AND EXISTS (
                  SELECT 1 FROM records AS settled WHERE settled.kind = 'draft_outcome' AND settled.key = records.key
-                 AND json_extract(settled.data, '$.outcome') IN ('sent', 'edited')))
+                 AND json_extract(settled.data, '$.outcome') IN ('sent', 'edited') AND NOT EXISTS (
+                   SELECT 1 FROM records AS back WHERE back.kind = 'taken_back'
+                   AND back.key = json_extract(settled.data, '$.reply'))))
                AND (records.at >= ? OR case_id IN
                  (SELECT case_id FROM tickets WHERE state NOT IN ('solved', 'closed')))
                ORDER BY records.at""",

@@ -163,7 +163,8 @@ def export_tickets(
     form: Annotated[str, typer.Option("--format", help="text, json or csv.")] = "csv",
     output: Annotated[Path | None, typer.Option(help="Write here instead of printing.")] = None,
 ) -> int:
-    """All tickets. In CSV, times are as a spreadsheet reads them (ISO 8601, UTC; in JSON seconds), and cells that a spreadsheet would take for a formula are neutralised."""
+    """All tickets. In CSV, times are as a spreadsheet reads them (ISO 8601, UTC; in JSON seconds), and cells that it
+    would take for a formula are neutralised."""
     import json as json_module
 
     if form not in ("text", "json", "csv"):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
+
+from rapidfuzz import fuzz, process
 
 from adapters.port import ChoreDone, CommandInvoked
 from handoff import claim, relay, resolve
@@ -17,6 +18,7 @@ from handoff.policy import COMMANDS, is_staff, refusal, stricter_level, stricter
 from handoff.turn import SILENT, Turn
 
 TEXT_CHARACTERS = 2000
+MEANT = 60  # likeness in percent from which a verb may be another misspelt
 _TICKET = re.compile(r"\s*T-(\d{1,9})\b[:,]?\s*", re.IGNORECASE)
 _SLOW = ("reload", "rollback", "report")
 
@@ -39,9 +41,9 @@ def command(t: Turn, event: CommandInvoked) -> Decision:
 def _help(t: Turn, name: str) -> Decision:
     verbs = tuple(v for v in COMMANDS if not refusal(t.event.actor, v, t.case, t.policy))
     if name not in ("", "help"):
-        like = "".join(get_close_matches(name[:40], verbs, n=1))
-        key = "refused.unknown_command_like" if like else "refused.unknown_command"
-        t.whisper(key, command=name[:40], like=like)
+        near = process.extractOne(name[:40], verbs, scorer=fuzz.ratio, score_cutoff=MEANT)
+        key = "refused.unknown_command_like" if near else "refused.unknown_command"
+        t.whisper(key, command=name[:40], like=near[0] if near else "")
     t.tell(Help(verbs, tuple(sorted(t.policy.canned)) if "reply" in verbs else ()))
     return t.done("command", f"help ({name or 'no verb'})")
 

@@ -103,9 +103,7 @@ def _decisive(t: Turn) -> Fired | None:
     if not fired:
         return None
     said = {f.trigger for f in fired if f.reason.kind == "says"}
-    if (
-        "human" in said and "manager" not in said
-    ):  # a person, in so many words; that of a manager only sounds alike
+    if "human" in said and "manager" not in said:  # asking for a manager only sounds alike
         fired = [f for f in fired if f.trigger != "manager"]
     return min(fired, key=lambda f: SERIOUS.index(f.trigger) if f.trigger in SERIOUS else len(SERIOUS))
 

@@ -15,6 +15,7 @@ Messages that something later must find again carry an anchor:
     T-1042/draft/<n>        a proposed reply
     T-1042/s/<n>            any other line for staff
     c-3f9a/a/<n>            an answer of the bot
+    c-3f9a/corrected/…      a correction: of which answer or draft, which topic, to which version
     c-3f9a/field/<n>        a question of a form
     c-3f9a/ask/<n>          a clarifying question
     c-3f9a/offer/<n>        an offer of a person

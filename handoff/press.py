@@ -126,6 +126,7 @@ def _settled(t: Turn, arg: str, text: str, category: str, outcome: str) -> Decis
         category=category,
         unchanged=outcome == "sent",
         outcome=outcome,
+        reply=f"{t.ticket.id}.{t.case.counters.get('reply', 0)}" if outcome != "discarded" else "",
         by=t.actor.id,
         at=t.now,
     )

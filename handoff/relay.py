@@ -210,7 +210,7 @@ def undo(t: Turn, n: int) -> Decision:
     text = said[at].text
     said[at] = replace(said[at], text="", deleted=True)
     t.change(said=tuple(said))
-    take_reply_back(t, sent)
+    take_reply_back(t, n, sent)
     t.add(
         Withdraw(f"{t.ticket.id}/out/{n}"),
         Update(f"{t.ticket.id}/preview/{n}", preview(t, n, text, "undone")),
@@ -232,7 +232,7 @@ def window_closed(t: Turn, n: int) -> Decision:
 def undelivered(t: Turn, n: int) -> None:
     """A reply could not be delivered: the clocks run as before, and nobody is told that the customer has it."""
     newest = t.case.counters.get("reply", 0) == n
-    take_reply_back(t, t.case.counters.get("sent", 0) / 1000 if newest else 0.0)
+    take_reply_back(t, n, t.case.counters.get("sent", 0) / 1000 if newest else 0.0)
     t.change(counters={**t.case.counters, f"failed/{n}": 1})
     line = next((s for s in reversed(t.case.said) if s.who == "agent"), None)
     if newest and line is not None and not line.deleted:
@@ -240,8 +240,9 @@ def undelivered(t: Turn, n: int) -> None:
         t.add(Update(f"{t.ticket.id}/preview/{n}", failed))
 
 
-def take_reply_back(t: Turn, sent: float) -> None:
-    """The reply did not happen: the clocks run as before."""
+def take_reply_back(t: Turn, n: int, sent: float) -> None:
+    """The reply did not happen: the clocks run as before, and whoever asks what the customer was told hears of it."""
+    t.keep("taken_back", f"{t.ticket.id}.{n}", at=t.now)
     first = t.ticket.first_response_at
     counted = first is not None and abs(first - sent) < 0.002  # noqa: PLR2004  kept in whole milliseconds
     changes = {"first_response_at": None if counted else first, "waiting_since": t.now}

@@ -87,8 +87,7 @@ def _export_here(model: str, out: Path) -> None:
     if cosine < FAITHFUL:
         (out / "about.json").unlink()
         raise RuntimeError(f"the exported model differs from the reference: cosine {cosine:.5f} < {FAITHFUL}")
-    _quantize(out)
-    about |= {"cosine_fp32": round(cosine, 6)}
+    about |= {"cosine_fp32": round(cosine, 6), "int8_fused": _quantize(out)}
     (out / "about.json").write_text(json.dumps(about))
 
 
@@ -185,22 +184,25 @@ def _write_graph(transformer: Any, about: Mapping[str, Any], path: Path) -> None
     program.save(str(path), external_data=False)
 
 
-def _quantize(out: Path) -> None:
-    """The int8 variant: weights per channel (per tensor loses ten times as much), activations on the fly."""
+def _quantize(out: Path) -> bool:
+    """The int8 variant: weights per channel (per tensor loses ten times as much), activations on the fly. Whether it takes
+    each layer's attention in one step."""
     from onnx import TensorProto
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    graph = _fused(out)
     quantize_dynamic(
-        _fused(out),
+        str(graph),
         str(out / "int8.onnx"),
         per_channel=True,
         weight_type=QuantType.QInt8,
         extra_options={"DefaultTensorType": TensorProto.FLOAT},
     )
     shutil.rmtree(out / "fused", ignore_errors=True)
+    return graph.parent != out
 
 
-def _fused(out: Path) -> str:
+def _fused(out: Path) -> Path:
     """The graph with each layer's attention in one step, for one text at a time: nothing is padded then, so no mask is
     needed. That is how int8 runs (OnnxEngine), and it spares a sixth of a question's time. A model that does not come out
     the same that way is quantized as it is."""
@@ -215,8 +217,8 @@ def _fused(out: Path) -> str:
             _least_cosine(before.read([text]), after.read([text]), before.dimension) for text in SAMPLE
         )
     except Exception:  # noqa: BLE001 - the rewriter's patterns and the runtime's checks have no error in common
-        return str(plain)
-    return str(folder / "fp32.onnx") if least >= FAITHFUL else str(plain)
+        return plain
+    return folder / "fp32.onnx" if least >= FAITHFUL else plain
 
 
 def _fuse(plain: Path, path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.playground_driver import PlaygroundDriver
 from tests.slack_driver import SlackDriver
 from tests.stage import MONDAY, Knowledge, ManualClock
 from tests.staged_driver import StagedDriver
-from tests.transcript import Runner
+from tests.transcript import Runner, Seen
 
 HERE = Path(__file__).parent / "transcripts"
 FILES = sorted(HERE.glob("*.txt"))
@@ -89,20 +89,25 @@ bot -> ana: App and version (2 of 2)
 """
 
 
+async def shown_to_ana(kind: type[StagedDriver], text: str, knowledge: Knowledge, folder: Path) -> list[Seen]:
+    """Play a dialogue on a platform: the messages of ana's thread as they stand at its end."""
+    dialogue = parse(text)
+    driver: Any = kind(dialogue, knowledge, folder, ManualClock(MONDAY))
+    await driver.open()
+    try:
+        runner = Runner(dialogue, driver)
+        await runner.play()
+        return list(driver.seen(*runner.threads["ana"]))
+    finally:
+        await driver.close()
+
+
 @pytest.mark.parametrize("kind", PLATFORMS, ids=lambda kind: kind.platform)
 @pytest.mark.parametrize("end", ["", "customer ana: cancel\nbot -> ana: All right, I stopped asking.", "agent dana in ana's thread: I am here"])  # fmt: skip
 async def test_only_the_open_question_of_a_form_can_be_pressed(
     kind: type[StagedDriver], end: str, knowledge: Knowledge, tmp_path: Path
 ) -> None:
-    dialogue = parse(ANSWERED + end)
-    driver: Any = kind(dialogue, knowledge, tmp_path, ManualClock(MONDAY))
-    await driver.open()
-    try:
-        runner = Runner(dialogue, driver)
-        await runner.play()
-        seen = driver.seen(*runner.threads["ana"])
-    finally:
-        await driver.close()
+    seen = await shown_to_ana(kind, ANSWERED + end, knowledge, tmp_path)
 
     questions = [m for m in seen if " of 2)" in m.text]
     assert [bool(m.buttons) for m in questions] == [False, not end]
@@ -137,15 +142,7 @@ TOLD_LATE = "\ncustomer ana presses old [None of these]\nbot whispers ana: …"
 async def test_what_is_settled_cannot_be_pressed_any_more(
     kind: type[StagedDriver], begin: str, end: str, knowledge: Knowledge, tmp_path: Path
 ) -> None:
-    dialogue = parse(begin + end)
-    driver: Any = kind(dialogue, knowledge, tmp_path, ManualClock(MONDAY))
-    await driver.open()
-    try:
-        runner = Runner(dialogue, driver)
-        await runner.play()
-        seen = driver.seen(*runner.threads["ana"])
-    finally:
-        await driver.close()
+    seen = await shown_to_ana(kind, begin + end, knowledge, tmp_path)
 
     (put,) = [m for m in seen if "I am Firstline, a bot." in m.text]
     assert bool(put.buttons) == (not end)

@@ -256,7 +256,7 @@ def test_a_draft_is_sent_as_it_is_or_edited_and_that_is_counted() -> None:
     other = drafted()
     other.submits(KIM, "edit_draft", "T-1042.1", text="Within 14 days, yes.")
     assert other.kept("draft_outcome")[0].data == {
-        "category": "billing", "unchanged": False, "outcome": "edited", "by": "kim", "at": other.now - 1,
+        "category": "billing", "unchanged": False, "outcome": "edited", "reply": "T-1042.1", "by": "kim", "at": other.now - 1,
     }  # fmt: skip
 
 

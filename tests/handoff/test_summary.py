@@ -343,6 +343,10 @@ def test_a_later_question_has_a_card_of_its_own(then: str, how: str) -> None:
         pytest.param("How long does it take?", OTHER, "", id="it"),
         pytest.param("Is there a fee for international bank transfers of that amount?", found(CALENDAR, REFUND, sure=0.2), "", id="near"),
         pytest.param("can I talk to a human please", OTHER, "human", id="bare"),
+        pytest.param("Immer noch kein Geld auf dem Konto, wer hilft mir?", OTHER, "dispute", id="immer noch"),
+        pytest.param("Nein, das Geld ist nicht da. Wer schaut nach?", OTHER, "dispute", id="nein"),
+        pytest.param("Wie lange dauert das?", OTHER, "", id="das"),
+        pytest.param("Was kostet mich dafür die Bank?", OTHER, "", id="dafür"),
         pytest.param("Are you kidding me?", OTHER, "angry", id="vents"),
     ],
 )  # fmt: skip

@@ -114,6 +114,7 @@ def test_int8_takes_each_attention_in_one_step_and_needs_no_mask(exported):
 
     given = [one.name for one in onnx.load(exported / "int8.onnx").graph.input]
 
+    assert json.loads((exported / "about.json").read_text())["int8_fused"] is True
     assert steps(exported / "int8.onnx").count("QAttention") == 6
     assert given == ["input_ids", "token_type_ids"]
     assert not (exported / "fused").exists()
@@ -140,7 +141,7 @@ def test_a_graph_that_fusing_would_change_is_quantized_as_it_is(exported, tmp_pa
         (tmp_path / name).symlink_to(exported / name)
     monkeypatch.setattr(export, "_fuse", rewriting)
 
-    export._quantize(tmp_path)
+    assert not export._quantize(tmp_path)
 
     assert "QAttention" not in steps(tmp_path / "int8.onnx")
     made, full = OnnxEngine(tmp_path, "int8"), OnnxEngine(exported, "fp32")
