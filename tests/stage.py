@@ -20,6 +20,7 @@ from adapters.port import ChatAdapter, Delivered, MsgRef, Op
 from bot.app import App
 from bot.config import Config
 from bot.signals import Signals
+from knowledge.embedder import _FIRST, _Job
 from knowledge.library import Library
 
 MONDAY = datetime(2027, 1, 11, 10, 0, tzinfo=UTC).timestamp()
@@ -108,10 +109,15 @@ class OwnCopy(SharedLibrary):
     """The model is shared, the snapshots are its own."""
 
     def close(self) -> None:
+        """On the model's thread, which may be in the middle of a search: it answers others and does not end with this."""
+        assert self._embedder
+        self._embedder._put(_FIRST, _Job(tuple, lambda _: self._close_snapshots())).result()
+        self._current = None
+
+    def _close_snapshots(self) -> None:
         for searcher in self._opened.values():
             searcher.snapshot.close()
         self._opened.clear()
-        self._current = None
 
 
 class SharedSignals(Signals):
