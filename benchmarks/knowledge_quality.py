@@ -48,11 +48,11 @@ def source(name: str, folder: Path) -> tuple[Path, list[Labelled]]:
 
 
 async def measure(name: str, home: Path) -> dict[str, Any]:
-    """Build a set's knowledge, ask its questions, and report."""
+    """Build a set's knowledge in a home of its own, where no other set's transcripts are kept; ask its questions."""
     folder, rows = source(name, home / f"kb-{name}")
     library = Library(home)
-    # those of one set are strangers to the next, and sets share a home for its vectors
-    await library.keep_labelled(sets.clinc_transcripts() if name == "clinc-labelled" else [])
+    if name == "clinc-labelled":
+        await library.keep_labelled(sets.clinc_transcripts())
     started = time.perf_counter()
     built = await library.build([folder])
     seconds = time.perf_counter() - started
@@ -180,7 +180,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         for name in sys.argv[1:] or SETS:
-            print(json.dumps(asyncio.run(measure(name, Path(folder)))), flush=True)
+            print(json.dumps(asyncio.run(measure(name, Path(folder) / name))), flush=True)
 
 
 if __name__ == "__main__":

@@ -138,7 +138,6 @@ def rehearse(
     samples: list[Sample] = []
     similar = stage.vectors @ stage.vectors[[line.key for line in lines]].T if lines else np.zeros((0, 0))
     heard = Heard(stage)
-    several = len({topic.id for topic in stage.topics}) > 1
     for column, line in enumerate(lines):
         own = _without_own(stage, line, np.array(similar[:, column], dtype=np.float32), bare)
         lexical = _lexical_without(stage, line)
@@ -154,42 +153,57 @@ def rehearse(
             whole = lexical_of(stage.lexicon, terms_of(line.text))
             close = np.array(similar[:, column], dtype=np.float32)
             samples.append(_ask(stage, close, whole, head, everything, topic, 0.0, "known"))
-        if several and weight > 0:
-            gone = heard.variants(topic)
-            absent = everything & ~np.isin(stage.passage_topic, gone)
-            without = None if head is None else _without_topics(head, gone)
-            samples.append(_ask(stage, own, lexical, without, absent, -1, ABSENT_SHARE * weight, "absent"))
+        if weight > 0:
+            samples += _absent(stage, heard, own, lexical, head, everything, topic, weight)
     near = np.stack([vector for _, vector, _ in chat]) @ stage.vectors.T if chat else np.zeros((0, 0))
-    kept = [
-        (text, close, row) for (text, _, row), close in zip(chat, near, strict=True) if close.max() < RELATED
-    ]
-    share = CHAT_SHARE * max(sum(one.weight for one in samples), 20.0) / max(len(kept), 1)
-    for text, close, row in kept:
-        lexical = lexical_of(stage.lexicon, terms_of(text))
-        samples.append(_ask(stage, close, lexical, _topic_row(stage, row), heard.by(""), -1, share, "chat"))
+    for (text, _, row), close in zip(chat, near, strict=True):
+        if close.max() < RELATED:
+            lexical = lexical_of(stage.lexicon, terms_of(text))
+            samples.append(_ask(stage, close, lexical, _topic_row(stage, row), heard.by(""), -1, 1.0, "chat"))
     return samples
 
 
 def rehearse_labelled(stage: Stage, rows: Sequence[tuple[str, int, Vectors, Scores | None]]) -> list[Sample]:
-    """Samples from labelled questions (text, topic or -1, vector, head's row); they are taken as they are."""
+    """Samples from labelled questions (text, topic or -1, vector, head's row): as they are, and, like the snapshot's own,
+    with the whole topic taken out. Teams label what they have answered; so what is not covered is not left to them."""
     heard = Heard(stage)
     samples = []
     for text, topic, vector, row in rows:
         everything = heard.by(plainly(text))
         close = np.asarray(stage.vectors @ vector, dtype=np.float32)
         lexical = lexical_of(stage.lexicon, terms_of(text))
+        head = _topic_row(stage, row)
         kind = "labelled" if topic >= 0 else "strange"
-        samples.append(_ask(stage, close, lexical, _topic_row(stage, row), everything, topic, 1.0, kind))
+        samples.append(_ask(stage, close, lexical, head, everything, topic, 1.0, kind))
+        if topic >= 0:
+            samples += _absent(stage, heard, close, lexical, head, everything, topic, 1.0)
     return samples
 
 
 def in_their_share(samples: Sequence[Sample]) -> list[Sample]:
-    """What is not covered, weighed up to the share that it has in a rehearsal, where labelled questions leave it less:
-    teams label what they have answered, and a promise that holds for that mix alone is none."""
-    inside = sum(one.weight for one in samples if one.covered)
-    outside = sum(one.weight for one in samples if not one.covered)
-    more = max(1.0, (ABSENT_SHARE + CHAT_SHARE) * inside / outside) if outside else 1.0
-    return [one if one.covered else replace(one, weight=one.weight * more) for one in samples]
+    """The same, with ordinary chat in its share of all questions, however many of them there are."""
+    asked = sum(one.weight for one in samples if one.kind not in ("chat", "strange"))
+    each = CHAT_SHARE * max(asked, 20.0) / max(sum(one.kind == "chat" for one in samples), 1)
+    return [replace(one, weight=each) if one.kind == "chat" else one for one in samples]
+
+
+def _absent(
+    stage: Stage,
+    heard: Heard,
+    similar: Scores,
+    lexical: tuple[Scores, Scores, Scores],
+    head: Scores | None,
+    everything: Mask,
+    topic: int,
+    weight: float,
+) -> list[Sample]:
+    """The question with its whole topic taken out; none where there is no other topic."""
+    gone = heard.variants(topic)
+    if len(gone) == len(stage.topics):
+        return []
+    without = None if head is None else _without_topics(head, gone)
+    others = everything & ~np.isin(stage.passage_topic, gone)
+    return [_ask(stage, similar, lexical, without, others, -1, ABSENT_SHARE * weight, "absent")]
 
 
 def _ask(

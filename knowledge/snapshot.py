@@ -26,7 +26,7 @@ from knowledge.lexicon import Lexicon
 from knowledge.passage import KnowledgeError, Passage, SnapshotInfo, Topic
 from knowledge.store import Words, write_words
 
-FORMAT = "22"
+FORMAT = "23"
 Numbers = NDArray[np.int32]
 
 

@@ -13,7 +13,16 @@ from knowledge.head import FOLDS, Examples, _folds
 from knowledge.learning import QUESTIONS_FOR_HEAD, better, examples
 from knowledge.library import Found, Library
 from knowledge.ranking import HEAD, WORDS
-from knowledge.rehearsal import LONE_AT_MOST, Stage, bare_texts, script
+from knowledge.rehearsal import (
+    ABSENT_SHARE,
+    CHAT_SHARE,
+    LONE_AT_MOST,
+    Stage,
+    bare_texts,
+    in_their_share,
+    rehearse_labelled,
+    script,
+)
 
 ASKED = {
     "invoice": [
@@ -206,6 +215,33 @@ async def test_a_question_labelled_as_not_covered_makes_the_like_of_it_less_sure
     before, after = await before_and_after(write, open_library, "where do I buy a password book", labelled)
 
     assert after.hits[0].evidence["head"] < before.hits[0].evidence["head"] - 0.1
+
+
+def test_labelled_questions_leave_what_is_not_covered_in_its_share(stage_of):
+    """Teams label what they have answered: a thousand such questions must not make strangers seem rare."""
+    stage: Stage = stage_of(FILES)
+    vectors = stage.vectors
+    chat = [Sample((0.0,) * 7, False, 1.0, "chat", covered=False) for _ in range(10)]
+    told = [
+        (f"question {at}", at % len(stage.topics), vectors[at % len(vectors)], None) for at in range(1000)
+    ]
+
+    samples = in_their_share(rehearse_labelled(stage, told) + chat)
+    share = {
+        kind: sum(one.weight for one in samples if one.kind == kind)
+        for kind in ("labelled", "absent", "chat")
+    }
+
+    assert share["absent"] == pytest.approx(ABSENT_SHARE * share["labelled"])
+    assert share["chat"] == pytest.approx(CHAT_SHARE * (share["labelled"] + share["absent"]))
+    assert not any(one.right for one in samples if one.kind in ("absent", "chat"))
+
+
+def test_questions_labelled_as_not_covered_count_as_they_are(stage_of):
+    stage: Stage = stage_of(FILES)
+    samples = in_their_share(rehearse_labelled(stage, [("where is the moon", -1, stage.vectors[0], None)]))
+
+    assert [(one.kind, one.weight, one.covered) for one in samples] == [("strange", 1.0, False)]
 
 
 def test_the_ranking_leans_on_words_only_where_they_clearly_find_more():
