@@ -177,7 +177,7 @@ def show_cases(judged: Sequence[Judged], report: Path | None, *, json: bool) -> 
     else:
         rows = [["✓" if j.ok else "✗", j.question, j.expected, j.actual, j.fix] for j in judged]
         out.table(["", "question", "expected", "actual", "fix"], rows)
-        out.say(f"{len(judged) - len(failed)} of {len(judged)} hold")
+        out.say(f"{len(judged) - len(failed)} of {len(judged)} {'holds' if len(judged) == 1 else 'hold'}")
     if report is not None:
         from bot.evaluation_report import write_cases
 

@@ -210,7 +210,7 @@ def report(
         out.as_json(data)
     else:
         moments = {name: out.moment(data[name]) for name in ("from", "to")}
-        out.facts({**data, **moments}, f"The last {days} days")
+        out.facts({**data, **moments}, "The last day" if days == 1 else f"The last {days} days")
     return 0
 
 

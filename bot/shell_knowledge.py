@@ -85,7 +85,8 @@ async def _build(config: Config, *, dry: bool, force: bool, json: bool) -> int:
 
 def _show_build(data: dict[str, Any]) -> None:
     out.say(
-        f"snapshot {data['snapshot']}: {data['topics']} topics, {data['passages']} passages "
+        f"snapshot {data['snapshot']}: {out.counted(data['topics'], 'topic')}, "
+        f"{out.counted(data['passages'], 'passage')} "
         f"({data['embedded']} embedded, {data['reused']} unchanged)"
     )
     for note in data["notes"]:
@@ -195,5 +196,5 @@ def rollback(config: ConfigFile = None, folder: KnowledgeDir = None) -> int:
             library.close()
 
     info = asyncio.run(work())
-    out.say(f"snapshot {info.id} is in use again: {info.topics} topics, built {info.built_at}")
+    out.say(f"snapshot {info.id} is in use again: {out.counted(info.topics, 'topic')}, built {info.built_at}")
     return 0

@@ -209,6 +209,14 @@ def test_lint_finds_nothing_wrong_in_a_good_folder(run) -> None:
     assert "3 topics" in out
 
 
+def test_one_is_counted_as_one(run, tmp_path: Path) -> None:
+    (tmp_path / "invoices.md").write_text(TOPICS["invoices.md"])
+
+    _, out, _ = run("knowledge", "lint", "--knowledge", str(tmp_path))
+
+    assert out.splitlines()[-1] == "1 topic, 1 finding"
+
+
 def test_lint_names_file_and_line_and_fails(run, folder: Path) -> None:
     bad = folder / "knowledge" / "bad.md"
     bad.write_text(
