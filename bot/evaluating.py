@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bot import shell_output as out
-from bot import wording
-from bot.asking import Asker, opened, today
+from bot.asking import Asker, opened, said_to_customer, today
 from bot.cases import DECISIONS, is_wanted, read_cases, unknown_decision
 from bot.complaints import meant
 from bot.config import Config
 from bot.policies import texts_of
-from handoff.effects import Decision, Say
+from handoff.effects import Decision
 from handoff.model import Known
 from knowledge.evaluate import Report, evaluate_rows, read_labelled
 from knowledge.library import KnowledgeError, Library
@@ -110,8 +109,7 @@ async def judge_cases(config: Config, library: Library, cases: Sequence[Mapping[
 
 def said(decision: Decision, texts: Any, language: str) -> str:
     """Everything that the customer would read."""
-    says = [e for e in decision.effects if isinstance(e, Say) and e.audience == "customer"]
-    contents = [wording.word(e.what, decision.case.language or language, texts) for e in says]
+    contents = said_to_customer(decision, texts, language)
     return "\n".join(
         "".join(span.text for span in item) for c in contents for block in c.body for item in block.items
     )
