@@ -82,7 +82,8 @@ async def with_decisions(config: Config, library: Library, report: Report, wante
             cases.append(case)
             continue
         made, _, _ = await asker.decide(case.question)
-        ok = is_wanted(made.kind, decision) and (decision != "answer" or case.top == case.expected)
+        ok = is_wanted(made.kind, decision) and not _other_topic(decision, case.expected, case.top, made)
+        ok = ok and (decision != "answer" or case.top == case.expected)
         cases.append(replace(case, decision=made.kind, ok=ok))
     return replace(report, cases=tuple(cases))
 
@@ -130,8 +131,8 @@ def judge(case: Mapping[str, Any], decision: Decision, known: Known, text: str) 
         fix = f"it says {forbidden[0]!r}; take it out of {top}"
     elif wanted and not is_wanted(decision.kind, wanted):
         fix = _fix_decision(wanted, decision, top, trigger, expected)
-    elif expected and wanted in ("answer", "draft", "") and top != expected:
-        fix = _other_first(top, expected)
+    elif other := _other_topic(wanted, expected, top, decision):
+        fix = other
     elif "expected" in case and not expected and not wanted and decision.kind in ("answer", "draft"):
         fix = f"{top} answers what is not covered: take out of it what comes near, or name it as expected"
     elif case.get("reason") and case["reason"] != trigger:
@@ -145,6 +146,17 @@ def judge(case: Mapping[str, Any], decision: Decision, known: Known, text: str) 
     shown = " ".join(filter(None, (wanted, expected, str(case.get("reason") or ""))))
     actual = " ".join(filter(None, (decision.kind, top, trigger)))
     return Judged(str(case["question"]), shown, actual, fix)
+
+
+def _other_topic(wanted: str, expected: str, top: str, decision: Decision) -> str:
+    """What mends a case whose topic is not the one that it expects: of a clarifying question, one of the offered; of
+    everything else the first, which is also what a card tells as nearest. Empty where it is."""
+    if not expected or wanted != "clarify":
+        return _other_first(top, expected) if expected and top != expected else ""
+    offered = [topic for topic, _ in decision.case.clarify_options]
+    if expected in offered:
+        return ""
+    return f"add this wording to the questions of {expected}; it asked back between {', '.join(offered) or 'none'}"
 
 
 def _other_first(top: str, expected: str) -> str:
