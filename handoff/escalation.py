@@ -155,16 +155,16 @@ def _subject(t: Turn, trigger: str, text: str) -> str:
     written = isinstance(t.event, MessageReceived) and trigger in ASKS_FOR_SOMEBODY
     bare = written and says_nothing_else(text)
     before = [q for q in t.case.questions if q != text] if bare else []
-    return matter(gist(before[-1] if before else text), _asks_for_somebody)
+    return matter(gist(before[-1] if before else text), asks_for_somebody)
 
 
 def says_nothing_else(text: str) -> bool:
     """Whether whoever asks for a person has said no more than that: few words, and no sentence beside it."""
     said = gist(text)
-    return len(text.split()) <= BARE_WORDS and matter(said, _asks_for_somebody) == said
+    return len(text.split()) <= BARE_WORDS and matter(said, asks_for_somebody) == said
 
 
-def _asks_for_somebody(sentence: str) -> bool:
+def asks_for_somebody(sentence: str) -> bool:
     """Whether it says no more than that a person is wanted."""
     if len(sentence.split()) > BARE_WORDS:
         return False
