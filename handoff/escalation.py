@@ -97,6 +97,7 @@ def _ticket(
     rule = TRIGGERS.get(trigger, DEFAULT_TRIGGER)
     chosen = choose_category(t, category, *rule.categories)
     text = question or latest_question(case)
+    asked = _asked(t, trigger, text)
     tier = policy.tier(case.customer)
     level, because = priority.assess(
         text, chosen.priority, known.fired, tier.floor if tier is not None else "", known.sentiment
@@ -106,13 +107,14 @@ def _ticket(
         number=known.next_number,
         state=TicketState.NEW,
         category=chosen.name,
-        leaf=_leaf(text, chosen),
+        leaf=_leaf(asked, chosen),
         priority=level,
         priority_reason=reasons.priority(because, policy.phrase),
         route=_route(rule.routes, chosen, policy),
-        subject=headline(_subject(t, trigger, text), SUBJECT_CHARACTERS) or policy.phrase("subject.none"),
-        summary=known.summary or summarise(_besides_the_form(case)),
-        wants=request(gist(text)),
+        subject=headline(matter(gist(asked), asks_for_somebody), SUBJECT_CHARACTERS)
+        or policy.phrase("subject.none"),
+        summary=known.summary or summarise(_besides_wishes(_besides_the_form(case))),
+        wants=request(gist(asked)),
         opened_at=t.now,
         waiting_since=t.now,
         tier=tier.name if tier is not None else "",
@@ -149,13 +151,18 @@ def _besides_the_form(case: Case) -> tuple[Said, ...]:
     )
 
 
-def _subject(t: Turn, trigger: str, text: str) -> str:
-    """What it is about. Whoever writes no more than that a person is wanted has said before what for; a press is about
-    what was asked last."""
+def _besides_wishes(said: tuple[Said, ...]) -> tuple[Said, ...]:
+    """The same without lines that say no more than that a person is wanted: why it is here tells that."""
+    return tuple(s for s in said if s.who != "customer" or not asks_for_somebody(s.text)) or said
+
+
+def _asked(t: Turn, trigger: str, text: str) -> str:
+    """The customer's question. Whoever writes no more than that a person is wanted has said before what for; a press is
+    about what was asked last."""
     written = isinstance(t.event, MessageReceived) and trigger in ASKS_FOR_SOMEBODY
     bare = written and says_nothing_else(text)
     before = [q for q in t.case.questions if q != text] if bare else []
-    return matter(gist(before[-1] if before else text), asks_for_somebody)
+    return before[-1] if before else text
 
 
 def says_nothing_else(text: str) -> bool:

@@ -188,9 +188,11 @@ def _question(case: Case, event: MessageReceived, now: float) -> str:
         return ""
     if case.phase == Phase.COLLECTING:
         return event.text if event.text.rstrip().endswith("?") and not fields.control_word(event.text) else ""
-    if case.phase == Phase.CLARIFYING and case.pending_question:
-        more = "" if asks_for_somebody(event.text) else event.text
-        return f"{case.pending_question} {more}".strip()
+    before = case.pending_question if case.phase == Phase.CLARIFYING else ""
+    if asks_for_somebody(event.text) and (before or case.questions):  # what for was said before
+        return before or case.questions[-1]
+    if before:
+        return f"{before} {event.text}"
     if case.questions and _leans_on_the_last(event.text.strip()):
         return f"{case.questions[-1]} {event.text}"
     return matter(

@@ -67,7 +67,7 @@ def test_only_what_would_have_been_drafted_lies_ready(
 
 
 def test_a_wish_for_a_person_takes_no_part_in_the_search() -> None:
-    """It says nothing of what the question is about; alone it is all there is."""
+    """It says nothing of what the question is about, which may have been said before; alone it is all there is."""
     scene = Scene()
     beside = scene.message(ANA, "What do charities pay? I want to talk to a human")
     alone = scene.message(ANA, "I want to talk to a human")
@@ -78,3 +78,6 @@ def test_a_wish_for_a_person_takes_no_part_in_the_search() -> None:
     assert scene.case.phase == Phase.CLARIFYING
     assert wants_search(scene.case, alone, POLICY, 0) == "the question"
     assert wants_search(scene.case, scene.message(ANA, "refunds"), POLICY, 0) == "the question refunds"
+    scene = Scene()
+    scene.asks("What do I pay?", found(REFUND))
+    assert wants_search(scene.case, alone, POLICY, 0) == "What do I pay?"
