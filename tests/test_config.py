@@ -42,6 +42,7 @@ def test_without_a_file_every_default_holds() -> None:
 
 def test_whatever_is_asked_can_be_asked_in_german() -> None:
     assert all(field.label_in.get("de") for field in Config().field)
+    assert all(category.title_in.get("de") for category in Config().category)
     assert all(field.hint_in.get("de") for field in Config().field if field.hint)
 
 
@@ -136,6 +137,10 @@ def test_a_field_that_is_translated_in_part_keeps_the_rest(tmp_path: Path) -> No
         (
             GENERAL + '[[field]]\nid = "a"\nlabel = "A"\nlabel_in = { fr = "A" }',
             "field[1].label_in: names a language that is not spoken here: fr; there are en, de",
+        ),
+        (
+            GENERAL + 'title_in = { fr = "A" }',
+            "category[1].title_in: names a language that is not spoken here: fr; there are en, de",
         ),
         (
             GENERAL
