@@ -87,7 +87,8 @@ def test_politeness_alone_is_small_talk(text: str, kind: str) -> None:
         "thank you, that was helpful", "thanks, all good now", "I see, thank you", "No, that's all, thanks",
         "ok got it thanks", "Perfect!", "yes that helped me a lot", "thank you so much, you saved me", "it's fixed now",
         "super danke, das hilft", "danke, hat geklappt", "alles klar, danke", "vielen Dank, jetzt geht es wieder",
-        "Nein, das war's, danke",
+        "Nein, das war's, danke", "Danke dir!", "super, danke euch", "Danke Ihnen allen", "Danke vielmals",
+        "Dankeschön für die schnelle Hilfe", "thank you for the quick reply",
     ],
 )  # fmt: skip
 def test_whoever_says_that_it_helped_is_not_handed_over(text: str) -> None:
@@ -100,7 +101,7 @@ def test_whoever_says_that_it_helped_is_not_handed_over(text: str) -> None:
         "thanks but it does not help", "that helps nobody", "ok", "alles klar", "yes please", "thanks, works now?",
         "it works now, but the export is empty", "it never works", "that's all?", "all good things", "jetzt geht nichts",
         "das hilft mir nicht", "das hilft nicht weiter", "not solved", "it worked yesterday", "yes thanks", "great, broken again",
-        "fixed price", "is it working", "es geht nicht",
+        "fixed price", "is it working", "es geht nicht", "danke dir für nichts, es geht nicht", "danke ihnen geht das nicht",
     ],
 )  # fmt: skip
 def test_what_only_begins_like_it_is_read(text: str) -> None:
