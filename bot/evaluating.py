@@ -126,11 +126,12 @@ def judge(case: Mapping[str, Any], decision: Decision, known: Known, text: str) 
     forbidden = [
         str(w) for w in ([never] if isinstance(never, str) else never) if str(w).casefold() in text.casefold()
     ]
+    crossed = known.fired[0].topic if known.fired else ""
     fix = ""
     if forbidden:
         fix = f"it says {forbidden[0]!r}; take it out of {top}"
     elif wanted and not is_wanted(decision.kind, wanted):
-        fix = _fix_decision(wanted, decision, top, trigger, expected)
+        fix = _fix_decision(wanted, decision, top, trigger, expected, crossed)
     elif other := _other_topic(wanted, expected, top, decision):
         fix = other
     elif "expected" in case and not expected and not wanted and decision.kind in ("answer", "draft"):
@@ -163,7 +164,11 @@ def _other_first(top: str, expected: str) -> str:
     return f"add this wording to the questions of {expected}; {top or 'nothing'} came first"
 
 
-def _fix_decision(wanted: str, decision: Decision, top: str, trigger: str, expected: str) -> str:
+def _fix_decision(
+    wanted: str, decision: Decision, top: str, trigger: str, expected: str, crossed: str
+) -> str:
+    if decision.kind == "escalate" and crossed:
+        return f"a line of escalate_when of {crossed} was crossed: say it more narrowly if it should not"
     if decision.kind == "escalate" and trigger:
         return f"trigger {trigger!r} fired: add this wording to its counter-examples if it should not"
     if wanted == "answer" and expected and top != expected:

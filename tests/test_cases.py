@@ -116,6 +116,23 @@ def test_a_build_is_stopped_by_what_knowledge_decides(run, folder: Path, case: s
     assert (code, built["activated"]) == (int(not holds), holds)
 
 
+def test_a_crossed_boundary_is_told_as_that_and_not_as_a_trigger(run, folder: Path) -> None:
+    """Triggers have counter-examples; a topic's own `escalate_when` has none."""
+    bounded = folder / "knowledge" / "bounded.md"
+    bounded.write_text(
+        TOPIC.format(id="bounded", title="Change a booking", question="How do I change a booking?", text="Press it.")
+        .replace("owner:", "escalate_when:\n  - customer mentions a wedding\nowner:")
+    )  # fmt: skip
+    question = "How do I change a booking for my wedding?"
+    (folder / "one.yaml").write_text(f"- question: {question}\n  expected: bounded\n  decision: answer\n")
+    try:
+        (judged,) = json.loads(run("eval", "one.yaml", "--json")[1])
+    finally:
+        bounded.unlink()
+
+    assert judged["fix"].startswith("a line of escalate_when of bounded was crossed")
+
+
 def test_a_label_that_names_no_topic_is_a_finding(run, folder: Path) -> None:
     (folder / "labels.csv").write_text("question,expected\nCan I have a refund?,refund-polcy\n")
 
