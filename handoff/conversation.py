@@ -126,7 +126,7 @@ def _triggered(t: Turn, fired: Fired, text: str, mode: str) -> Decision:
             t.change(pending_question="", others=())
         category = escalation.choose_category(t, *rule.categories)
         return collect.begin(t, category, fired.trigger, why)
-    ready = all(_rule(f.trigger).draft and not f.topic for f in t.known.fired)
+    ready = escalation.may_lie_ready(t.known)
     draft = answering.would_be_drafted(t, mode) if ready else escalation.NOTHING
     escalation.escalate(t, fired.trigger, why, question=text, draft=draft)
     if fired.trigger == "abuse":

@@ -46,7 +46,7 @@ def escalate(
         reopen(t)
         return
     _forget_closed(t)
-    draft = draft if draft.text else by_the_model(t.known)
+    draft = draft if draft.text else by_the_model(t.known) if may_lie_ready(t.known) else NOTHING
     t.change(ticket=_ticket(t, trigger, why, category, question, draft.text, values))
     _give_up_on(t)
     if by is not None:
@@ -67,6 +67,12 @@ def escalate(
         _tell_customer(t, by)
     _show_staff(t, draft)
     capture(t)
+
+
+def may_lie_ready(known: Known) -> bool:
+    """Whether a draft may lie under the card that nobody has asked for: every trigger that fired allows it, and no
+    topic's own boundary was crossed."""
+    return all(TRIGGERS.get(f.trigger, DEFAULT_TRIGGER).draft and not f.topic for f in known.fired)
 
 
 def by_the_model(known: Known) -> Proposed:

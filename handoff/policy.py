@@ -136,7 +136,7 @@ class TriggerRule:
     """What a trigger leads to. `routes`: the first that is configured wins, else the category's own.
 
     `collect`: ask the category's fields before the ticket. `categories`: where such a ticket belongs, the first that is
-    configured. `tone`: which wording the customer's one line takes. `draft`: approved words may lie ready under its card;
+    configured. `tone`: which wording the customer's one line takes. `draft`: a draft may lie ready under its card;
     where a person must think anew (law, health, money back, danger, secrets), nothing lies ready that could be sent in
     passing.
     """

@@ -29,6 +29,15 @@ def test_whoever_wants_a_person_finds_the_draft_ready_and_no_draft_lies_ready_wh
     assert not any(isinstance(fact, Answer) for fact in scene.told)
 
 
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_the_language_models_draft_lies_ready_where_approved_words_may(trigger: str) -> None:
+    scene = Scene()
+    known = {"draft": "Have a look.", "draft_sources": (1,)}
+    scene.asks("refund?", found(REFUND, sure=0.5), fired=trigger, **known)
+    if scene.case.ticket is not None:  # a form comes first where one is asked
+        assert bool(scene.staff_saw(DraftFact)) == (trigger in MAY_LIE_READY)
+
+
 @pytest.mark.parametrize(
     ("also", "drafts"),
     [
