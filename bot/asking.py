@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from adapters.port import Actor, MessageReceived, MsgRef, Place
+from adapters.console_format import content_lines
+from adapters.port import Actor, Content, MessageReceived, MsgRef, Place
 from bot import shell_output as out
+from bot import wording
 from bot.batch import Step
 from bot.cases import as_told
 from bot.clock import day_of
 from bot.config import Config
 from bot.gather import Gatherer
 from bot.metrics import Metrics
-from bot.policies import policy_of
+from bot.policies import policy_of, texts_of
 from bot.receipts import surest
 from bot.routing import fresh_case, redacted
 from bot.signals import Signals
+from bot.texts import Texts
 from handoff.decide import decide
-from handoff.effects import Decision, Say
+from handoff.effects import Decision, Mark, Say
 from handoff.facts import Answer
 from handoff.model import Case, Earlier, Known
 from knowledge.library import Library
 
+SHOWN = {"+1": "👍"}  # reactions as they are seen
 CUSTOMER = Actor("console", "console", "you", "you")
 
 
@@ -139,10 +143,19 @@ async def ask_once(config: Config, question: str) -> dict[str, Any]:
         asker = Asker(config, library)
         await asker.prepare()
         decision, known, timings = await asker.decide(question)
-    return described(decision, known, timings)
+    contents = said_to_customer(decision, texts_of(config), config.bot.language)
+    return described(decision, known, timings, contents)
 
 
-def described(decision: Decision, known: Known, timings: Mapping[str, float]) -> dict[str, Any]:
+def said_to_customer(decision: Decision, texts: Texts, language: str) -> list[Content]:
+    """The messages that the customer would get."""
+    says = [e for e in decision.effects if isinstance(e, Say) and e.audience == "customer"]
+    return [wording.word(e.what, decision.case.language or language, texts) for e in says]
+
+
+def described(
+    decision: Decision, known: Known, timings: Mapping[str, float], contents: Sequence[Content]
+) -> dict[str, Any]:
     found = surest(known)
     says = [e.what for e in decision.effects if isinstance(e, Say) and isinstance(e.what, Answer)]
     answer = says[0] if says else None
@@ -154,6 +167,8 @@ def described(decision: Decision, known: Known, timings: Mapping[str, float]) ->
         "decision": as_told(decision.kind),
         "confidence": round(found.confidence, 4) if found else 0.0,
         "answer": answer.text if answer else "",
+        "said": "\n\n".join("\n".join(_as_read(content)) for content in contents),
+        "reactions": [e.emoji for e in decision.effects if isinstance(e, Mark) and e.on],
         "sources": [
             {"topic": s.topic, "title": s.title, "path": s.path, "version": s.version, "score": scores.get(s.topic)}
             for s in (answer.sources if answer else ())
@@ -168,11 +183,24 @@ def described(decision: Decision, known: Known, timings: Mapping[str, float]) ->
     }  # fmt: skip
 
 
+def _as_read(content: Content) -> Iterator[str]:
+    """A message as the console shows it, with its buttons."""
+    yield from content_lines(content)
+    if content.buttons:
+        yield "  ".join(f"[{button.label}]" for button in content.buttons)
+
+
 def show(answer: Mapping[str, Any]) -> None:
-    """An answer for people."""
-    out.console.print(f"[bold]{answer['decision']}[/]  confidence {answer['confidence']:.2f}")
-    if answer["answer"]:
-        out.say("\n" + answer["answer"] + "\n")
+    """An answer for people, with all that the customer would see of it."""
+    sure = f"confidence {answer['confidence']:.2f}" if answer["snapshot"] else "nothing was looked up"
+    out.console.print(f"[bold]{answer['decision']}[/]  {sure}")
+    if answer["said"]:
+        out.say("\n" + answer["said"] + "\n")
+    elif answer["reactions"]:
+        shown = " ".join(SHOWN.get(one, one) for one in answer["reactions"])
+        out.say(f"the bot says nothing; it reacts to the message with {shown}")
+    else:
+        out.say("the bot says nothing")
     for source in answer["sources"]:
         out.say(f"from {source['title']} ({source['path']}, version {source['version']})")
     out.say(f"why: {answer['why']}")

@@ -72,8 +72,8 @@ def enough(lines: Lines) -> bool:
 def show(lines: Lines) -> None:
     if not enough(lines):
         out.say(
-            f"Too little data: {lines.rehearsed} questions of this knowledge could be rehearsed and {lines.labelled} are "
-            f"labelled; {ENOUGH} are needed to say how often an answer is wrong. Until then the line is drawn on the "
+            f"Too little data: questions of this knowledge that could be rehearsed: {lines.rehearsed}, labelled ones: "
+            f"{lines.labelled}; {ENOUGH} are needed to say how often an answer is wrong. Until then the line is drawn on the "
             "safe side. More `questions:` in the topics help, and real questions most: --transcripts FILE"
         )
     if lines.curve:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 from rapidfuzz import fuzz, process
 
+from handoff.hours import DAYS, Hours
+
 if TYPE_CHECKING:
     from bot.config import Config
 
@@ -25,6 +27,11 @@ _SECRET_KEY = re.compile(r"token|secret|password|passwd|api_?key|credential", re
 _SECRET_VALUE = re.compile(
     r"\b(xox[a-z]|xapp|sk|ghp)-\S|[\w-]{23,}\.[\w-]{6}\.[\w-]{27,}|[A-Za-z0-9+/_=-]{32,}"
 )
+WEEKS_A_YEAR = 52
+WEEKS_AT_MOST = (
+    5 * WEEKS_A_YEAR
+)  # for a promise: half of what is looked ahead, which leaves room for holidays
+NEVER_DUE = "give the week more hours, or shorten that"
 _SHOWN = 60  # characters of a value that a complaint repeats
 _WORDS = {  # where pydantic's own are a programmer's
     "tuple_type": 'must be a list, in brackets: ["…", "…"]',
@@ -95,7 +102,7 @@ def shown(value: object) -> str:
 
 def contradictions(config: Config) -> list[str]:
     """What is wrong between tables of which each alone is right."""
-    return [*twice(config), *dangling(config), *unreachable(config)]
+    return [*twice(config), *dangling(config), *unreachable(config), *never_due(config)]
 
 
 def twice(config: Config) -> list[str]:
@@ -152,6 +159,33 @@ def unreachable(config: Config) -> list[str]:
         for name, section in (("slack", config.slack), ("discord", config.discord))
         if section.enabled and not section.staff_channel
     ]
+
+
+def never_due(config: Config) -> list[str]:
+    """Hours in which a promise falls due after years, or never."""
+    try:
+        hours = Hours.of(config.hours.timezone, {day: getattr(config.hours, day) for day in DAYS})
+    except ValueError as error:
+        return [f"hours: {error}"]
+    open_minutes = sum(end - start for day in hours.week or () for start, end in day)
+    targets = {name: getattr(config.sla, name) for name in ("P0", "P1", "P2", "P3")}
+    promised: dict[str, tuple[float, float]] = {  # as it is written, and in minutes
+        f"sla.{name}.{key}": (getattr(target, key), getattr(target, key))
+        for name, target in targets.items()
+        if not target.around_the_clock
+        for key in ("first_response_minutes", "resolution_minutes")
+    }
+    if promised:  # these are counted in the desk's hours as well
+        for key in ("pick_up_minutes", "claim_reply_minutes", "claim_release_minutes", "acknowledge_hours"):
+            written = getattr(config.timers, key)
+            promised[f"timers.{key}"] = (written, written * (60 if key.endswith("_hours") else 1))
+    longest = max(promised, key=lambda key: promised[key][1], default="")
+    if not longest or promised[longest][1] <= open_minutes * WEEKS_AT_MOST:
+        return []
+    written, minutes = promised[longest]
+    years = minutes / open_minutes / WEEKS_A_YEAR
+    what = f"what {longest} = {written:g} asks for takes {years:.0f} years"
+    return [f"hours: open {open_minutes} min a week, so {what}; {NEVER_DUE}"]
 
 
 def table_at(model: Model, where: Where) -> Model | None:

@@ -54,6 +54,15 @@ def _day(value: str) -> str:
         raise ValueError("is not a day; write one like 2026-12-24") from error
 
 
+def _spoken(value: dict[str, Any]) -> dict[str, Any]:
+    """Words by language."""
+    if strange := [name for name in value if name not in LANGUAGES]:
+        raise ValueError(
+            f"names a language that is not spoken here: {', '.join(strange)}; there are {', '.join(LANGUAGES)}"
+        )
+    return value
+
+
 Span = Annotated[str, AfterValidator(_hours)]
 Day = Annotated[str, AfterValidator(_day)]
 
@@ -201,11 +210,7 @@ class FieldConfig(Section):
     @field_validator("label_in", "hint_in", "choices_in")
     @classmethod
     def _is_spoken(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if strange := [name for name in value if name not in LANGUAGES]:
-            raise ValueError(
-                f"names a language that is not spoken here: {', '.join(strange)}; there are {', '.join(LANGUAGES)}"
-            )
-        return value
+        return _spoken(value)
 
     @field_validator("pattern")
     @classmethod
@@ -235,6 +240,7 @@ class FieldConfig(Section):
 class CategoryConfig(Section):
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")
     title: str = ""
+    title_in: dict[str, str] = Field(default_factory=dict)
     level: Level = "answer"
     launch_mode: LaunchMode = "answer"
     max_wrong: float = Field(0.0, ge=0, lt=1)
@@ -245,6 +251,11 @@ class CategoryConfig(Section):
     priority: Literal["", "P0", "P1", "P2", "P3"] = ""
     compose: bool = False
     private: bool = False
+
+    @field_validator("title_in")
+    @classmethod
+    def _is_spoken(cls, value: dict[str, str]) -> dict[str, str]:
+        return _spoken(value)
 
 
 class RouteConfig(Section):
@@ -402,18 +413,23 @@ def default_categories() -> tuple[CategoryConfig, ...]:
         "sales": ("need", "email"),
         "technical": ("steps", "version"),
     }
+    german = ("Konto", "Abrechnung", "Vertrieb", "Produkt", "Einstieg", "Technik", "Rückmeldung")
     made = [
         CategoryConfig(
             name=name,
             title=name.capitalize(),
+            title_in={"de": translated},
             route="desk",
             leaves=leaves,
             fields=fields.get(name, ()),
             private=name in ("account", "billing"),
         )
-        for name, leaves in leaf.items()
+        for (name, leaves), translated in zip(leaf.items(), german, strict=True)
     ]
-    return (*made, CategoryConfig(name="general", title="Anything else", route="desk"))
+    general = CategoryConfig(
+        name="general", title="Anything else", title_in={"de": "Sonstiges"}, route="desk"
+    )
+    return (*made, general)
 
 
 class Config(Section):

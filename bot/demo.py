@@ -46,7 +46,7 @@ async def serve(config: Config, *, port: int | None) -> int:
         info = app.library.info
         assert info is not None
         out.say(
-            f"ready: {info.topics} topics, {info.passages} passages, snapshot {info.id}; "
+            f"ready: {out.counted(info.topics, 'topic')}, {out.counted(info.passages, 'passage')}, snapshot {info.id}; "
             "ask something as a customer, Ctrl-C stops"
         )
         await until_signalled()

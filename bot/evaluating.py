@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bot import shell_output as out
-from bot import wording
-from bot.asking import Asker, opened, today
+from bot.asking import Asker, opened, said_to_customer, today
 from bot.cases import DECISIONS, is_wanted, read_cases, unknown_decision
 from bot.complaints import meant
 from bot.config import Config
 from bot.policies import texts_of
-from handoff.effects import Decision, Say
+from handoff.effects import Decision
 from handoff.model import Known
 from knowledge.evaluate import Report, evaluate_rows, read_labelled
 from knowledge.library import KnowledgeError, Library
@@ -83,7 +82,8 @@ async def with_decisions(config: Config, library: Library, report: Report, wante
             cases.append(case)
             continue
         made, _, _ = await asker.decide(case.question)
-        ok = is_wanted(made.kind, decision) and (decision != "answer" or case.top == case.expected)
+        ok = is_wanted(made.kind, decision) and not _other_topic(decision, case.expected, case.top, made)
+        ok = ok and (decision != "answer" or case.top == case.expected)
         cases.append(replace(case, decision=made.kind, ok=ok))
     return replace(report, cases=tuple(cases))
 
@@ -110,8 +110,7 @@ async def judge_cases(config: Config, library: Library, cases: Sequence[Mapping[
 
 def said(decision: Decision, texts: Any, language: str) -> str:
     """Everything that the customer would read."""
-    says = [e for e in decision.effects if isinstance(e, Say) and e.audience == "customer"]
-    contents = [wording.word(e.what, decision.case.language or language, texts) for e in says]
+    contents = said_to_customer(decision, texts, language)
     return "\n".join(
         "".join(span.text for span in item) for c in contents for block in c.body for item in block.items
     )
@@ -127,13 +126,14 @@ def judge(case: Mapping[str, Any], decision: Decision, known: Known, text: str) 
     forbidden = [
         str(w) for w in ([never] if isinstance(never, str) else never) if str(w).casefold() in text.casefold()
     ]
+    crossed = known.fired[0].topic if known.fired else ""
     fix = ""
     if forbidden:
         fix = f"it says {forbidden[0]!r}; take it out of {top}"
     elif wanted and not is_wanted(decision.kind, wanted):
-        fix = _fix_decision(wanted, decision, top, trigger, expected)
-    elif expected and wanted in ("answer", "draft", "") and top != expected:
-        fix = _other_first(top, expected)
+        fix = _fix_decision(wanted, decision, top, trigger, expected, crossed)
+    elif other := _other_topic(wanted, expected, top, decision):
+        fix = other
     elif "expected" in case and not expected and not wanted and decision.kind in ("answer", "draft"):
         fix = f"{top} answers what is not covered: take out of it what comes near, or name it as expected"
     elif case.get("reason") and case["reason"] != trigger:
@@ -149,11 +149,26 @@ def judge(case: Mapping[str, Any], decision: Decision, known: Known, text: str) 
     return Judged(str(case["question"]), shown, actual, fix)
 
 
+def _other_topic(wanted: str, expected: str, top: str, decision: Decision) -> str:
+    """What mends a case whose topic is not the one that it expects: of a clarifying question, one of the offered; of
+    everything else the first, which is also what a card tells as nearest. Empty where it is."""
+    if not expected or wanted != "clarify":
+        return _other_first(top, expected) if expected and top != expected else ""
+    offered = [topic for topic, _ in decision.case.clarify_options]
+    if expected in offered:
+        return ""
+    return f"add this wording to the questions of {expected}; it asked back between {', '.join(offered) or 'none'}"
+
+
 def _other_first(top: str, expected: str) -> str:
     return f"add this wording to the questions of {expected}; {top or 'nothing'} came first"
 
 
-def _fix_decision(wanted: str, decision: Decision, top: str, trigger: str, expected: str) -> str:
+def _fix_decision(
+    wanted: str, decision: Decision, top: str, trigger: str, expected: str, crossed: str
+) -> str:
+    if decision.kind == "escalate" and crossed:
+        return f"a line of escalate_when of {crossed} was crossed: say it more narrowly if it should not"
     if decision.kind == "escalate" and trigger:
         return f"trigger {trigger!r} fired: add this wording to its counter-examples if it should not"
     if wanted == "answer" and expected and top != expected:
@@ -177,7 +192,7 @@ def show_cases(judged: Sequence[Judged], report: Path | None, *, json: bool) -> 
     else:
         rows = [["✓" if j.ok else "✗", j.question, j.expected, j.actual, j.fix] for j in judged]
         out.table(["", "question", "expected", "actual", "fix"], rows)
-        out.say(f"{len(judged) - len(failed)} of {len(judged)} hold")
+        out.say(f"{len(judged) - len(failed)} of {len(judged)} {'holds' if len(judged) == 1 else 'hold'}")
     if report is not None:
         from bot.evaluation_report import write_cases
 

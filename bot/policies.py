@@ -52,7 +52,7 @@ def policy_of(config: Config) -> Policy:
         language=config.bot.language,
         max_bot_turns=config.bot.max_bot_turns,
         channels=_channels(config),
-        categories={c.name: _category(c) for c in config.category},
+        categories={c.name: _category(c, config.bot.language) for c in config.category},
         fields={f.id: _field(f) for f in config.field},
         routes={r.name: RouteRule(r.name, dict(_desks(config, r)), r.role, r.on_call) for r in config.route},
         tiers=tuple(TierRule(t.name, frozenset(t.roles), frozenset(t.users), t.floor) for t in config.tier),
@@ -103,10 +103,11 @@ def _channels(config: Config) -> dict[tuple[str, str], ChannelRule]:
     return rows
 
 
-def _category(category: CategoryConfig) -> CategoryRule:
+def _category(category: CategoryConfig, desk: str) -> CategoryRule:
+    """`desk`: the language of the desk, which alone reads titles."""
     return CategoryRule(
         category.name,
-        category.title or category.name.capitalize(),
+        category.title_in.get(desk) or category.title or category.name.capitalize(),
         category.level,
         category.launch_mode,
         category.route,

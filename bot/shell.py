@@ -99,7 +99,7 @@ def chat(config: ConfigFile = None, knowledge_dir: KnowledgeDir = None) -> int:
 def ask(
     question: Question, config: ConfigFile = None, knowledge_dir: KnowledgeDir = None, json: Json = False
 ) -> int:
-    """Ask one question: decision, confidence, sources, reason. Sends nothing anywhere."""
+    """Ask one question: decision, words, sources, reason. As the customer would read it; nothing is sent anywhere."""
     from bot.asking import ask_once, show
 
     answer = asyncio.run(ask_once(configured(config, knowledge_dir), question))
@@ -210,7 +210,7 @@ def report(
         out.as_json(data)
     else:
         moments = {name: out.moment(data[name]) for name in ("from", "to")}
-        out.facts({**data, **moments}, f"The last {days} days")
+        out.facts({**data, **moments}, "The last day" if days == 1 else f"The last {days} days")
     return 0
 
 

@@ -101,5 +101,5 @@ def _show(found: Sequence[Finding], topics: int, *, json: bool) -> int:
     else:
         for one in found:
             out.say(f"{one.severity}: {one}")
-        out.say(f"{topics} topics, {len(found)} findings")
+        out.say(f"{out.counted(topics, 'topic')}, {out.counted(len(found), 'finding')}")
     return int(any(one.severity == "problem" for one in found))

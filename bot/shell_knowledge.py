@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,7 +85,8 @@ async def _build(config: Config, *, dry: bool, force: bool, json: bool) -> int:
 
 def _show_build(data: dict[str, Any]) -> None:
     out.say(
-        f"snapshot {data['snapshot']}: {data['topics']} topics, {data['passages']} passages "
+        f"snapshot {data['snapshot']}: {out.counted(data['topics'], 'topic')}, "
+        f"{out.counted(data['passages'], 'passage')} "
         f"({data['embedded']} embedded, {data['reused']} unchanged)"
     )
     for note in data["notes"]:
@@ -128,8 +130,21 @@ def status(config: ConfigFile = None, folder: KnowledgeDir = None, json: Json = 
     if json:
         out.as_json(data)
     else:
-        out.facts(data)
+        out.facts({**data, "calibration": _calibration_told(info.calibration)})
     return 0
+
+
+def _calibration_told(summary: Mapping[str, Any]) -> dict[str, object]:
+    """What the rehearsal found, as a person reads it: whole questions, and shares in percent."""
+    rehearsed = out.counted(round(float(summary.get("rehearsed", 0))), "question")
+    told: dict[str, object] = {"rehearsed": f"{rehearsed} (a topic's only question counts half)"}
+    if "expected_coverage" in summary:
+        told["expected to be answered"] = f"{summary['expected_coverage']:.0%} of the questions"
+    if "expected_wrong" in summary:
+        told["expected to be wrong"] = f"{summary['expected_wrong']:.1%} of the answers"
+    if summary.get("note"):
+        told["note"] = summary["note"]
+    return told
 
 
 @knowledge.command("search")
@@ -181,5 +196,5 @@ def rollback(config: ConfigFile = None, folder: KnowledgeDir = None) -> int:
             library.close()
 
     info = asyncio.run(work())
-    out.say(f"snapshot {info.id} is in use again: {info.topics} topics, built {info.built_at}")
+    out.say(f"snapshot {info.id} is in use again: {out.counted(info.topics, 'topic')}, built {info.built_at}")
     return 0

@@ -146,6 +146,11 @@ def neutral(value: object) -> object:
     return "" if value is None else value
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number with its noun: "1 topic", "3 topics"."""
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
 def moment(at: float | None) -> str:
     return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
 

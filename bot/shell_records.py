@@ -190,7 +190,7 @@ def export_tickets(
         print(text, end="")
     else:
         output.write_text(text, "utf-8")
-        out.say(f"{output}: {len(rows)} tickets")
+        out.say(f"{output}: {out.counted(len(rows), 'ticket')}")
     return 0
 
 
@@ -205,7 +205,7 @@ def verify(config: ConfigFile = None, json: Json = False) -> int:
     if json:
         out.as_json(result)
     elif result["ok"]:
-        out.say(f"{result['rows']} decisions, unbroken")
+        out.say(f"{out.counted(result['rows'], 'decision')}, unbroken")
     else:
         out.fail(f"The history was changed: row {result['broken_at']} of the journal does not fit.", [])
     return 0 if result["ok"] else 1

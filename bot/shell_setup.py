@@ -106,7 +106,7 @@ async def _checks(settings: Config) -> list[CheckResult]:
     library = library_of(settings)
     try:
         info = await library.open()
-        text = f"snapshot {info.id}, {info.topics} topics" if info else "not built yet"
+        text = f"snapshot {info.id}, {out.counted(info.topics, 'topic')}" if info else "not built yet"
         results.append(CheckResult("knowledge", info is not None, text, "firstline knowledge build"))
     except KnowledgeError as error:
         results.append(CheckResult("knowledge", False, str(error), "firstline knowledge build"))

@@ -38,7 +38,7 @@ def word(fact: Fact, language: str, texts: Texts) -> Content:
         isinstance(fact, facts.Line) and fact.key.startswith(("staff.", "timer."))
     ):
         language = texts.language
-    if isinstance(fact, facts.Ask | facts.Offer):
+    if isinstance(fact, facts.Ask | facts.Offer | facts.AskField):
         language = fact.language or language
     return maker(fact, language, texts)
 

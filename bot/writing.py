@@ -14,6 +14,7 @@ from typing import TypeVar
 from adapters.port import ActionInvoked, Inbound, MessageReceived
 from bot.language_model import LanguageModel
 from handoff import listening
+from handoff.escalation import may_lie_ready
 from handoff.model import Case, Found, Hit, Known
 from handoff.policy import Policy, stricter_level
 from handoff.summary import about
@@ -75,7 +76,9 @@ class Writing:
         asked = question or (case.questions[-1] if case.questions else "")
         notes, draft = await asyncio.gather(
             in_time(self._model.summarise(lines)),
-            in_time(self._model.draft(asked, hits)) if asked and hits else in_time(_nothing()),
+            in_time(self._model.draft(asked, hits))
+            if asked and hits and may_lie_ready(known)
+            else in_time(_nothing()),
         )
         return replace(known, summary=notes.summary if notes else "", draft=draft.text if draft else "",
                        draft_sources=draft.cites if draft else ())  # fmt: skip

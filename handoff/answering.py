@@ -13,7 +13,7 @@ from handoff import collect, escalation, listening
 from handoff.effects import Decision
 from handoff.escalation import NOTHING
 from handoff.facts import Answer, Ask, Offer
-from handoff.model import Found, Hit, Phase, Proposed, Tried
+from handoff.model import Found, Hit, Level, Phase, Proposed, Tried
 from handoff.policy import stricter_level
 from handoff.politeness import small_talk
 from handoff.summary import shorten
@@ -38,7 +38,7 @@ def from_knowledge(t: Turn, mode: str) -> Decision:
         t.rule("search", f"{f.question[:80]!r}: {nearest}")
     if not known:
         return _unsure(t, found, mode)
-    levels = [stricter_level(_level(t, f.hits[0]), "draft" if mode == "draft" else "") for f in known]
+    levels = _levels(t, known, mode)
     t.rule("level", ", ".join(dict.fromkeys(levels)))
     easy = [f for f, level in zip(known, levels, strict=True) if level == "answer"]
     if easy:  # what may be answered is answered; the other parts are for people
@@ -52,6 +52,19 @@ def from_knowledge(t: Turn, mode: str) -> Decision:
         return collect.begin(t, category, "collect", t.policy.phrase("why.collect", topic=top.title))
     escalation.escalate(t, "draft", t.policy.phrase("why.draft", topic=top.title), draft=_proposed(known))
     return t.done("draft", f"{top.title} needs a person's eye before it is sent")
+
+
+def would_be_drafted(t: Turn, mode: str) -> Proposed:
+    """The approved text, where the message would have been drafted had nobody been asked for; else nothing."""
+    known = [f for f in t.known.found if f.hits and f.confidence >= f.threshold_answer]
+    levels = _levels(t, known, mode)
+    if mode not in ("answer", "draft") or "answer" in levels or stricter_level(*levels) != "draft":
+        return NOTHING
+    return _proposed(known)
+
+
+def _levels(t: Turn, known: list[Found], mode: str) -> list[Level]:
+    return [stricter_level(_level(t, f.hits[0]), "draft" if mode == "draft" else "") for f in known]
 
 
 def for_people_only(t: Turn) -> bool:

@@ -51,7 +51,8 @@ def proceed(t: Turn, why: str, wrong: str = "", *, again: bool = False, begins: 
     if rule is None:
         escalation.escalate(t, now.trigger or "collect", now.why, category=now.category)
         return t.done("escalate", f"the form is complete: {now.why}")
-    asked = Asked(f"{t.case.id}/field/{t.count('field')}", now.at, wrong, again, t.opening(), begins)
+    anchor = f"{t.case.id}/field/{t.count('field')}"
+    asked = Asked(anchor, now.at, wrong, again, t.opening(), begins, t.case.language)
     t.change(collecting=replace(now, asked=asked))
     t.say(question(rule, t.case, now, asked, t.policy), asked.anchor)
     return t.done("collect", why)

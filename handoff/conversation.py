@@ -59,7 +59,10 @@ def bot_turn(t: Turn, event: MessageReceived, text: str) -> Decision:
     t.rule("launch mode", f"{mode} ({category.name})")
     if mode == "off":
         return t.ignore("the launch mode is off")
-    decision = _triggered(t, fired, text) if fired else _respond(t, event, text, mode)
+    if fired:
+        decision = _triggered(t, fired, text, stricter_mode(mode, category.launch_mode))
+    else:
+        decision = _respond(t, event, text, mode)
     return _shadowed(t, decision, text) if mode == "shadow" else decision
 
 
@@ -112,8 +115,9 @@ def _rule(trigger: str) -> TriggerRule:
     return TRIGGERS.get(trigger, DEFAULT_TRIGGER)
 
 
-def _triggered(t: Turn, fired: Fired, text: str) -> Decision:
-    """A trigger: nothing is answered. Some collect what a person will need first."""
+def _triggered(t: Turn, fired: Fired, text: str, mode: str) -> Decision:
+    """A trigger: nothing is answered. Some collect what a person will need first; some let the desk have the draft that
+    there would have been (`mode`: the launch mode without the trigger)."""
     rule = _rule(fired.trigger)
     t.rule("trigger", f"{fired.trigger}: {reasons.plain(fired.reason)}")
     why = _why(t, fired)
@@ -122,7 +126,9 @@ def _triggered(t: Turn, fired: Fired, text: str) -> Decision:
             t.change(pending_question="", others=())
         category = escalation.choose_category(t, *rule.categories)
         return collect.begin(t, category, fired.trigger, why)
-    escalation.escalate(t, fired.trigger, why, question=text)
+    ready = escalation.may_lie_ready(t.known)
+    draft = answering.would_be_drafted(t, mode) if ready else escalation.NOTHING
+    escalation.escalate(t, fired.trigger, why, question=text, draft=draft)
     if fired.trigger == "abuse":
         t.change(phase=Phase.MUTED, muted_until=t.now + t.policy.mute_seconds)
     return t.done("escalate", f"trigger {fired.trigger}: {reasons.plain(fired.reason)}")

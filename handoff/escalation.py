@@ -46,7 +46,7 @@ def escalate(
         reopen(t)
         return
     _forget_closed(t)
-    draft = draft if draft.text else by_the_model(t.known)
+    draft = draft if draft.text else by_the_model(t.known) if may_lie_ready(t.known) else NOTHING
     t.change(ticket=_ticket(t, trigger, why, category, question, draft.text, values))
     _give_up_on(t)
     if by is not None:
@@ -67,6 +67,12 @@ def escalate(
         _tell_customer(t, by)
     _show_staff(t, draft)
     capture(t)
+
+
+def may_lie_ready(known: Known) -> bool:
+    """Whether a draft may lie under the card that nobody has asked for: every trigger that fired allows it, and no
+    topic's own boundary was crossed."""
+    return all(TRIGGERS.get(f.trigger, DEFAULT_TRIGGER).draft and not f.topic for f in known.fired)
 
 
 def by_the_model(known: Known) -> Proposed:
@@ -97,6 +103,7 @@ def _ticket(
     rule = TRIGGERS.get(trigger, DEFAULT_TRIGGER)
     chosen = choose_category(t, category, *rule.categories)
     text = question or latest_question(case)
+    asked = _asked(t, trigger, text)
     tier = policy.tier(case.customer)
     level, because = priority.assess(
         text, chosen.priority, known.fired, tier.floor if tier is not None else "", known.sentiment
@@ -106,13 +113,14 @@ def _ticket(
         number=known.next_number,
         state=TicketState.NEW,
         category=chosen.name,
-        leaf=_leaf(text, chosen),
+        leaf=_leaf(asked, chosen),
         priority=level,
         priority_reason=reasons.priority(because, policy.phrase),
         route=_route(rule.routes, chosen, policy),
-        subject=headline(_subject(t, trigger, text), SUBJECT_CHARACTERS) or policy.phrase("subject.none"),
-        summary=known.summary or summarise(_besides_the_form(case)),
-        wants=request(gist(text)),
+        subject=headline(matter(gist(asked), asks_for_somebody), SUBJECT_CHARACTERS)
+        or policy.phrase("subject.none"),
+        summary=known.summary or summarise(_besides_wishes(_besides_the_form(case))),
+        wants=request(gist(asked)),
         opened_at=t.now,
         waiting_since=t.now,
         tier=tier.name if tier is not None else "",
@@ -149,22 +157,27 @@ def _besides_the_form(case: Case) -> tuple[Said, ...]:
     )
 
 
-def _subject(t: Turn, trigger: str, text: str) -> str:
-    """What it is about. Whoever writes no more than that a person is wanted has said before what for; a press is about
-    what was asked last."""
+def _besides_wishes(said: tuple[Said, ...]) -> tuple[Said, ...]:
+    """The same without lines that say no more than that a person is wanted: why it is here tells that."""
+    return tuple(s for s in said if s.who != "customer" or not asks_for_somebody(s.text)) or said
+
+
+def _asked(t: Turn, trigger: str, text: str) -> str:
+    """The customer's question. Whoever writes no more than that a person is wanted has said before what for; a press is
+    about what was asked last."""
     written = isinstance(t.event, MessageReceived) and trigger in ASKS_FOR_SOMEBODY
     bare = written and says_nothing_else(text)
     before = [q for q in t.case.questions if q != text] if bare else []
-    return matter(gist(before[-1] if before else text), _asks_for_somebody)
+    return before[-1] if before else text
 
 
 def says_nothing_else(text: str) -> bool:
     """Whether whoever asks for a person has said no more than that: few words, and no sentence beside it."""
     said = gist(text)
-    return len(text.split()) <= BARE_WORDS and matter(said, _asks_for_somebody) == said
+    return len(text.split()) <= BARE_WORDS and matter(said, asks_for_somebody) == said
 
 
-def _asks_for_somebody(sentence: str) -> bool:
+def asks_for_somebody(sentence: str) -> bool:
     """Whether it says no more than that a person is wanted."""
     if len(sentence.split()) > BARE_WORDS:
         return False

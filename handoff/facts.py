@@ -120,7 +120,8 @@ class Offer(Fact):
 
 @dataclass(frozen=True, slots=True)
 class AskField(Fact):
-    """One field of a form, asked in the thread. `problem` says what was wrong with the last try (a key)."""
+    """One field of a form, asked in the thread. `problem` says what was wrong with the last try (a key). `language`: as
+    in a clarifying question."""
 
     arg: str
     label: str
@@ -136,6 +137,7 @@ class AskField(Fact):
     opening: bool = False
     begins: bool = False  # the form begins with this: say what it is for
     over: bool = False  # it was answered, or is no longer asked: nothing to press
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

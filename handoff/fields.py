@@ -134,8 +134,9 @@ def _numbered(rule: FieldRule, text: str) -> str:
 def question(
     rule: FieldRule, case: Case, form: Collecting, asked: Asked, policy: Policy, *, over: bool = False
 ) -> AskField:
-    """The question as it was put."""
-    words = policy.words_of(rule, case.language)
+    """The question as it was put, in the language in which it was put."""
+    language = asked.language or case.language
+    words = policy.words_of(rule, language)
     return AskField(
         case.id,
         words.label,
@@ -151,6 +152,7 @@ def question(
         asked.opening,
         asked.begins,
         over,
+        language,
     )
 
 

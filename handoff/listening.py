@@ -15,11 +15,11 @@ from adapters.port import (
     ReactionChanged,
 )
 from handoff import fields
-from handoff.escalation import ASKS_FOR_SOMEBODY, says_nothing_else
+from handoff.escalation import ASKS_FOR_SOMEBODY, asks_for_somebody, says_nothing_else
 from handoff.model import Case, Known, Phase, Ticket, TicketState
 from handoff.policy import Policy, is_staff, same_person
 from handoff.politeness import gist, small_talk
-from handoff.summary import about
+from handoff.summary import about, matter
 from handoff.turn import SILENT
 
 QUESTION_CHARACTERS = 1500
@@ -188,11 +188,16 @@ def _question(case: Case, event: MessageReceived, now: float) -> str:
         return ""
     if case.phase == Phase.COLLECTING:
         return event.text if event.text.rstrip().endswith("?") and not fields.control_word(event.text) else ""
-    if case.phase == Phase.CLARIFYING and case.pending_question:
-        return f"{case.pending_question} {event.text}"
+    before = case.pending_question if case.phase == Phase.CLARIFYING else ""
+    if asks_for_somebody(event.text) and (before or case.questions):  # what for was said before
+        return before or case.questions[-1]
+    if before:
+        return f"{before} {event.text}"
     if case.questions and _leans_on_the_last(event.text.strip()):
         return f"{case.questions[-1]} {event.text}"
-    return _with_title(event)
+    return matter(
+        _with_title(event), asks_for_somebody
+    )  # a wish for a person says nothing of what it is about
 
 
 def _leans_on_the_last(text: str) -> bool:

@@ -80,6 +80,7 @@ class Asked:
     again: bool = False
     opening: bool = False
     begins: bool = False
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

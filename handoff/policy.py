@@ -136,7 +136,9 @@ class TriggerRule:
     """What a trigger leads to. `routes`: the first that is configured wins, else the category's own.
 
     `collect`: ask the category's fields before the ticket. `categories`: where such a ticket belongs, the first that is
-    configured. `tone`: which wording the customer's one line takes.
+    configured. `tone`: which wording the customer's one line takes. `draft`: a draft may lie ready under its card;
+    where a person must think anew (law, health, money back, danger, secrets), nothing lies ready that could be sent in
+    passing.
     """
 
     routes: tuple[str, ...] = ()
@@ -144,13 +146,14 @@ class TriggerRule:
     collect: bool = False
     tone: str = ""
     private: bool = False  # nothing for the eyes of a whole channel
+    draft: bool = False
 
 
 # The names are those of triggers.toml; the last ones are made by rules.
 TRIGGERS: Mapping[str, TriggerRule] = {
-    "human": TriggerRule(),
-    "manager": TriggerRule(routes=("manager", "management", "lead"), tone="manager"),
-    "angry": TriggerRule(),
+    "human": TriggerRule(draft=True),
+    "manager": TriggerRule(routes=("manager", "management", "lead"), tone="manager", draft=True),
+    "angry": TriggerRule(draft=True),
     "abuse": TriggerRule(tone="abuse"),
     "distress": TriggerRule(routes=("safety", "lead"), tone="distress", private=True),
     "legal": TriggerRule(routes=("legal", "management")),

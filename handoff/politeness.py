@@ -73,9 +73,11 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 _THANKS = (
-    r"(?:(?:many\s+|ok\s+)?thanks|thank\s+you|thx|ty|tia|cheers|danke(?:\s*sch(?:ö|oe)n)?|"
-    r"(?:vielen|herzlichen|besten|lieben)\s+dank|merci)(?:\s+(?:so\s+much|very\s+much|a\s+lot|again|all|"
-    r"(?:schon\s+(?:mal\s+)?)?im\s+voraus|in\s+advance|for\s+(?:your|the)\s+\w{1,20}|für\s+(?:eure|ihre|die|deine)\s+\w{1,20}))?"
+    r"(?:(?:many\s+|ok\s+)?thanks|thank\s+you|thx|ty|tia|cheers|danke(?:\s*sch(?:ö|oe)n|\s+(?:sehr|vielmals))?|"
+    r"(?:vielen|herzlichen|besten|lieben)\s+dank|merci)(?:\s+(?:dir|euch|ihnen)(?:\s+allen)?)?"
+    r"(?:\s+(?:so\s+much|very\s+much|a\s+lot|again|all|(?:schon\s+(?:mal\s+)?)?im\s+voraus|in\s+advance|"
+    r"for\s+(?:your|the)\s+(?:(?:quick|fast|great|kind)\s+)?\w{1,20}|"
+    r"für\s+(?:eure|ihre|die|deine)\s+(?:(?:schnelle|tolle|gute|nette)\s+)?\w{1,20}))?"
 )
 _WARM = (
     r"(?:(?:best|kind|warm|many)\s+(?:regards|wishes)|(?:viele|liebe|beste|sch(?:ö|oe)ne|herzliche)\s+gr(?:ü|ue)(?:ß|ss)e|"

@@ -54,8 +54,11 @@ def summarise(said: tuple[Said, ...]) -> str:
 
 def matter(text: str, aside: Callable[[str], bool]) -> str:
     """The sentences that say what it is about, without those that are `aside` of it; all where little else is said."""
-    left = [s for s in _SENTENCE.split(text.strip()) if not aside(s)]
-    return " ".join(left) if sum(len(s.split()) for s in left) >= MATTER_WORDS else text
+    sentences = _SENTENCE.split(text.strip())
+    left = [s for s in sentences if not aside(s)]
+    if len(left) == len(sentences) or sum(len(s.split()) for s in left) < MATTER_WORDS:
+        return text
+    return " ".join(left)
 
 
 def headline(text: str, limit: int) -> str:

@@ -153,7 +153,7 @@ def _notes(calibration: Calibration, topics: Sequence[Topic], today: date) -> tu
     silent = sum(not valid_on(topic.valid_from, topic.valid_to, today) for topic in topics)
     said = [
         str(calibration.summary["note"]),
-        f"{silent} topics do not speak today (valid_from, valid_to)" if silent else "",
+        f"topics that do not speak today (valid_from, valid_to): {silent}" if silent else "",
     ]
     return tuple(one for one in said if one)
 

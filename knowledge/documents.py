@@ -215,7 +215,7 @@ def _csv_columns(source: Source, names: list[str]) -> list[str] | None:
 
 def _csv_fields(source: Source, line: int, row: list[str], columns: list[str]) -> dict[str, str] | None:
     if len(row) != len(columns):
-        source.complain(line, f"{len(row)} cells where the header has {len(columns)}")
+        source.complain(line, f"cells in this row: {len(row)}, in the header: {len(columns)}")
         return None
     fields = {name: cell.strip() for name, cell in zip(columns, row, strict=True) if cell.strip()}
     fields.setdefault("questions", "")

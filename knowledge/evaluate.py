@@ -134,7 +134,7 @@ async def calibrate(
         threshold_clarify=round(clarify_line(answer), 4),
         coverage=round(coverage, 4),
         risk=round(risk, 4),
-        rehearsed=int(rehearsed),
+        rehearsed=round(rehearsed),
         labelled=len(rows),
         curve=_weighted_curve(points),
         note=note,

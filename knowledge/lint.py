@@ -12,6 +12,7 @@ import numpy as np
 from rapidfuzz import fuzz, process
 
 from knowledge.engine import Vectors
+from knowledge.languages import plainly
 from knowledge.passage import LEVELS, Complaint, SnapshotInfo, Topic, valid_on
 from knowledge.tokens import words
 
@@ -27,13 +28,25 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _ACTION = re.compile(
-    r"^(add|allow|apply|back|buy|can|cancel|change|check|choose|close|configure|connect|contact|create|deactivate|delete|"
-    r"disable|do|does|download|edit|enable|export|find|fix|get|how|import|install|integrate|invite|is|are|join|link|log|"
-    r"manage|merge|migrate|move|open|order|pay|pause|recover|remove|rename|renew|report|request|reset|restore|revoke|"
-    r"rotate|run|schedule|see|send|set|setup|share|sign|start|stop|switch|sync|transfer|troubleshoot|turn|uninstall|"
-    r"unlock|update|upgrade|upload|use|verify|view|what|when|where|which|who|why|will|wie|was|wo|wann|warum|kann)\b",
+    r"^(accept|activate|add|adjust|allow|apply|approve|archive|ask|assign|attach|avoid|back|block|buy|can|cancel|change|"
+    r"check|choose|clear|close|combine|configure|confirm|connect|contact|convert|correct|create|customi[sz]e|deactivate|"
+    r"define|delete|disable|disconnect|do|does|download|duplicate|edit|enable|erase|exchange|export|extend|fill|filter|"
+    r"find|fix|follow|generate|get|give|grant|hide|how|identify|import|increase|insert|install|integrate|invite|is|are|join|"
+    r"keep|learn|leave|let|link|lock|log|lower|make|manage|merge|migrate|move|mute|notify|open|order|organi[sz]e|pay|"
+    r"pause|prepare|prevent|print|protect|publish|reactivate|recommend|reconnect|recover|redeem|reduce|register|reinstall|"
+    r"remove|rename|renew|reopen|repair|replace|report|request|reschedule|resend|reset|restart|restore|resume|retrieve|"
+    r"revoke|rotate|run|save|scan|schedule|search|see|select|sell|send|separate|set|setup|share|show|sign|sort|speak|speed|"
+    r"split|start|stay|stop|submit|subscribe|swap|switch|sync|take|talk|tell|track|transfer|troubleshoot|try|turn|unblock|"
+    r"undo|uninstall|unlink|unlock|unsubscribe|update|upgrade|upload|use|verify|view|what|when|where|which|who|why|will|"
+    r"withdraw|write|"
+    r"wie|was|wo|woher|wohin|womit|wofür|wann|warum|weshalb|wieso|wer|wem|wen|welche[rsnm]?|kann|können|darf|muss|gibt|so)\b"
+    # Many a verb is a noun as well ("refund", "book", "charge"): with an article after it, it is meant as a verb.
+    r"|^(?!(?:about|above|after|against|around|as|at|because|before|behind|below|beside|between|beyond|both|by|during|except|for|"
+    r"from|if|in|inside|into|like|near|not|of|off|on|once|only|out|outside|over|per|since|than|through|to|under|until|up|"
+    r"ways|with|within|without|while)\b)[a-z]+ (?:a|an|the|your|my|our|their|this|these|another|any|every|somebody|someone)\b",
     re.IGNORECASE,
 )
+_INFINITIVE = re.compile(r"\b[a-zäöüß]{2,}(?:en|ern|eln)$")  # small: "Rechnungen" is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +131,7 @@ def _of_topic(topic: Topic, today: date, stale_days: int, ids: set[str]) -> Iter
             yield _finding("ownerless", "warning", topic, "nobody owns this topic: add `owner:`")
         if not topic.reviewed:
             yield _finding("unreviewed", "hint", topic, "never reviewed: add `reviewed:` with a date")
-        if not (topic.title.rstrip().endswith("?") or _ACTION.match(topic.title.strip())):
+        if not _asks_or_acts(topic):
             yield _finding(
                 "title", "hint", topic, f"the title “{topic.title[:60]}” is neither a question nor an action"
             )
@@ -143,6 +156,20 @@ def _of_topic(topic: Topic, today: date, stale_days: int, ids: set[str]) -> Iter
     for other in topic.related:
         if other not in ids:
             yield _finding("dangling", "problem", topic, f"related topic `{other}` does not exist")
+
+
+def _asks_or_acts(topic: Topic) -> bool:
+    """Whether the title is a question or an action, in German one that ends in an infinitive ("Rechnung herunterladen")."""
+    title = re.sub(r"\s*\([^)]*\)$", "", topic.title.strip())
+    if title.endswith("?") or _ACTION.match(title):
+        return True
+    return _INFINITIVE.search(title) is not None and _german(topic)
+
+
+def _german(topic: Topic) -> bool:
+    """As it says, or else as its words tell."""
+    said = (topic.title, *topic.questions, *topic.body.splitlines())
+    return topic.language == "de" if topic.language else any(plainly(text) == "de" for text in said)
 
 
 def _unused_levels(topics: Sequence[Topic]) -> Iterator[Finding]:

@@ -33,6 +33,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+# An asked-back question, one that ends with a person by its topic's level, and one by a trigger.
+ENDINGS = {
+    "clarify": ("refund or invoice", {"refund-policy", "invoice-download"}, "password-reset"),
+    "collect": ("My bike was stolen, what now?", {"stolen"}, "refund-policy"),
+    "escalate": ("Can I talk to a human about my invoices?", {"invoice-download"}, "stolen"),
+}
+
+
+@pytest.mark.parametrize("decision", ENDINGS)
+def test_an_expected_topic_is_checked_beside_every_decision(run, folder: Path, decision: str) -> None:
+    question, near, other = ENDINGS[decision]
+
+    def evaluated(expected: str) -> tuple[int, int, str]:
+        case = f"- question: {question}\n  expected: {expected}\n  decision: {decision}\n"
+        (folder / "one.yaml").write_text(case)
+        (folder / "one.csv").write_text(f'question,expected,decision\n"{question}",{expected},{decision}\n')
+        code, out, _ = run("eval", "one.yaml", "--json")
+        return code, run("eval", "one.csv")[0], json.loads(out)[0]["fix"]
+
+    assert {evaluated(topic) for topic in near} == {(0, 0, "")}
+    in_yaml, in_csv, fix = evaluated(other)
+    assert (in_yaml, in_csv) == (1, 1)
+    assert fix.startswith(f"add this wording to the questions of {other}; ")
+
+
 REFUND = "- question: Can I have a refund?\n"
 
 
@@ -89,6 +114,23 @@ def test_a_build_is_stopped_by_what_knowledge_decides(run, folder: Path, case: s
 
     built = json.loads(out)
     assert (code, built["activated"]) == (int(not holds), holds)
+
+
+def test_a_crossed_boundary_is_told_as_that_and_not_as_a_trigger(run, folder: Path) -> None:
+    """Triggers have counter-examples; a topic's own `escalate_when` has none."""
+    bounded = folder / "knowledge" / "bounded.md"
+    bounded.write_text(
+        TOPIC.format(id="bounded", title="Change a booking", question="How do I change a booking?", text="Press it.")
+        .replace("owner:", "escalate_when:\n  - customer mentions a wedding\nowner:")
+    )  # fmt: skip
+    question = "How do I change a booking for my wedding?"
+    (folder / "one.yaml").write_text(f"- question: {question}\n  expected: bounded\n  decision: answer\n")
+    try:
+        (judged,) = json.loads(run("eval", "one.yaml", "--json")[1])
+    finally:
+        bounded.unlink()
+
+    assert judged["fix"].startswith("a line of escalate_when of bounded was crossed")
 
 
 def test_a_label_that_names_no_topic_is_a_finding(run, folder: Path) -> None:

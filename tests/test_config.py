@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from bot.complaints import NEVER_DUE
 from bot.config import ENVIRONMENT, Config, ConfigError, load
 from bot.policies import policy_of
 from handoff.policy import FieldWords
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET = "xoxb-17-never-to-be-seen"
+SHUT = "[hours]\nmon = []\ntue = []\nwed = []\nthu = []\nfri = []\n"
 GENERAL = '[[category]]\nname = "general"\nroute = "desk"\n'
 NOT_HOURS = "is not a stretch of a day; write one like 09:00-17:00, the end after the start"
 NO_PATTERN = "is not a regular expression: missing ), unterminated subpattern at position 0"
@@ -40,6 +42,7 @@ def test_without_a_file_every_default_holds() -> None:
 
 def test_whatever_is_asked_can_be_asked_in_german() -> None:
     assert all(field.label_in.get("de") for field in Config().field)
+    assert all(category.title_in.get("de") for category in Config().category)
     assert all(field.hint_in.get("de") for field in Config().field if field.hint)
 
 
@@ -136,6 +139,10 @@ def test_a_field_that_is_translated_in_part_keeps_the_rest(tmp_path: Path) -> No
             "field[1].label_in: names a language that is not spoken here: fr; there are en, de",
         ),
         (
+            GENERAL + 'title_in = { fr = "A" }',
+            "category[1].title_in: names a language that is not spoken here: fr; there are en, de",
+        ),
+        (
             GENERAL
             + '[[field]]\nid = "a"\nlabel = "A"\nkind = "choice"\nchoices = ["x", "y"]\nchoices_in = { de = ["x"] }',
             "field[1]: has 2 choices, and choices_in has 1 in 'de'; each needs its own",
@@ -164,6 +171,18 @@ def test_a_field_that_is_translated_in_part_keeps_the_rest(tmp_path: Path) -> No
         (
             "[slack]\nenabled = true",
             "slack.staff_channel: missing; tickets need a private channel to arrive in",
+        ),
+        (
+            SHUT,
+            "hours: no hours at all: nobody would ever answer; give at least one day its hours",
+        ),
+        (
+            SHUT + 'sun = ["09:00-09:10", "09:05-09:15"]',
+            f"hours: open 15 min a week, so what sla.P3.resolution_minutes = 4320 asks for takes 6 years; {NEVER_DUE}",
+        ),
+        (
+            "[timers]\nacknowledge_hours = 20000",
+            f"hours: open 2400 min a week, so what timers.acknowledge_hours = 20000 asks for takes 10 years; {NEVER_DUE}",
         ),
         ("[bot]\nname = ", "cannot be read: Invalid value (at end of document)"),
     ],

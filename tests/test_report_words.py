@@ -64,7 +64,7 @@ MINE = {
 CASES: dict[str, tuple[str, Mapping[str, Any], str]] = {
     "reload": ("reload", RELOAD, "The new knowledge is live: 92 topics, 99 passages."),
     "reload, lost": ("reload", RELOAD, "refunds → no answer"),
-    "reload, golden hold": ("reload", RELOAD, "All 51 golden cases hold."),
+    "reload, golden hold": ("reload", RELOAD, "Golden cases: 51; all hold."),
     "reload, replayed": ("reload", RELOAD, "Real questions asked again: 20; answered as before: 17."),
     "reload, told": ("reload", RELOAD, "Answers given from a text that has changed since: 2 (refunds)"),
     "reload, same": ("reload", {**RELOAD, "previous": "b2"}, "Nothing has changed"),

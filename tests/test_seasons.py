@@ -56,16 +56,16 @@ async def test_what_admins_see_follows_the_desks_day_as_answers_do(
         assert "New year offer 2027" in told(desk)
 
         await desk.runs("dana", "/firstline reload")
-        assert "All 1 golden cases hold" in told(desk)
+        assert "Golden cases: 1; all hold" in told(desk)
         assert "asked again: 1; answered as before: 1" in told(desk)
         assert "do not speak today" not in told(desk)
 
         # The offer ends: whoever forgot its golden case hears of it, and which question is lost with it.
         await desk.driver.change_knowledge(OFFER, "valid_to: 2027-01-31", "valid_to: 2027-01-05")
         await desk.runs("dana", "/firstline reload preview")
-        assert "Of 1 golden cases, 1 fail" in told(desk)
+        assert "Golden cases: 1; failing: 1" in told(desk)
         assert "answered as before: 0" in told(desk)
-        assert "1 topics do not speak today" in told(desk)
+        assert "topics that do not speak today (valid_from, valid_to): 1" in told(desk)
 
         # An answer is judged by the day on which it was given, whenever somebody asks why.
         (receipt,) = await desk.rows("SELECT key FROM records WHERE kind = 'receipt'")

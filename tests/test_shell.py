@@ -192,6 +192,31 @@ def test_ask_reports_the_trigger_that_fired(run) -> None:
     assert (answer["decision"], answer["trigger"], answer["answer"]) == ("escalate", "human", "")
 
 
+def test_ask_shows_what_the_customer_would_read_also_where_no_knowledge_answers(run) -> None:
+    greeted = run("ask", "hello")[1]
+    asked = run("ask", "Let me talk to a human please")[1]
+    kept = json.loads(run("ask", "hello", "--json")[1])
+
+    assert "What can I help you with?" in greeted
+    assert "[Talk to a person]" in greeted
+    assert "confidence" not in greeted  # nothing was looked up
+    assert "Your request is T-1." in asked
+    assert kept["said"] in greeted
+    assert (kept["answer"], kept["reactions"]) == ("", [])
+
+
+def test_ask_says_so_where_the_customer_reads_nothing(run, folder: Path) -> None:
+    (folder / "off.toml").write_text(
+        '[bot]\ndata_dir = "data"\nlaunch_mode = "off"\n[knowledge]\npaths = ["knowledge"]\n'
+    )
+
+    thanked = run("ask", "thanks!")[1]
+    off = run("ask", "Where can I find my invoices?", "--config", "off.toml")[1]
+
+    assert "the bot says nothing; it reacts to the message with 👍" in thanked
+    assert "the bot says nothing\nwhy: the launch mode is off" in off
+
+
 def test_build_embeds_only_what_changed(run, folder: Path) -> None:
     run("knowledge", "build")
     (folder / "knowledge" / "invoices.md").write_text(TOPICS["invoices.md"] + "\nOr write to us.\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -29,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def in_use(run) -> dict[str, object]:
+def in_use(run) -> dict[str, Any]:
     return dict(json.loads(run("knowledge", "status", "--json")[1]))
 
 
@@ -94,6 +95,21 @@ def test_commands_take_the_day_from_where_the_desk_is(run, dated: str, zone: str
     for nearest in (searched["hits"], asked["nearest"]):
         assert ("offer" in {hit["topic"] for hit in nearest}) is speaks
     assert judged["hit_at_5"] == float(speaks)
+
+
+# --- status -----------------------------------------------------------------------------------------------------
+
+
+def test_rehearsed_questions_are_whole_and_the_same_number_everywhere(run) -> None:
+    run("knowledge", "build")
+    raw = in_use(run)["calibration"]["rehearsed"]
+
+    status = " ".join(run("knowledge", "status")[1].replace("│", " ").split())
+
+    assert raw == 1.5  # three topics with one question each
+    assert "rehearsed: 2 questions (a topic's only question counts half)" in status
+    assert "1.5" not in status
+    assert json.loads(run("calibrate", "--json")[1])["rehearsed"] == 2
 
 
 # --- calibrate --------------------------------------------------------------------------------------------------
@@ -191,6 +207,14 @@ def test_lint_finds_nothing_wrong_in_a_good_folder(run) -> None:
 
     assert code == 0
     assert "3 topics" in out
+
+
+def test_one_is_counted_as_one(run, tmp_path: Path) -> None:
+    (tmp_path / "invoices.md").write_text(TOPICS["invoices.md"])
+
+    _, out, _ = run("knowledge", "lint", "--knowledge", str(tmp_path))
+
+    assert out.splitlines()[-1] == "1 topic, 1 finding"
 
 
 def test_lint_names_file_and_line_and_fails(run, folder: Path) -> None:

@@ -10,6 +10,7 @@ from bot.wording import word
 from handoff.effects import Update
 from handoff.facts import Ask, Offer
 from handoff.model import Phase
+from handoff.policy import FieldWords
 from tests.handoff.scene import ANA, BEN, INVOICE, KIM, LOGIN, POLICY, REFUND, TEXTS, Scene, found, whispered
 
 CASE = "c-0123456789"
@@ -161,3 +162,21 @@ def test_what_is_settled_still_says_what_it_said(reason: str) -> None:
     assert after.body[: len(before.body)] == before.body
     titles = [span.text for block in after.body[len(before.body) :] for item in block.items for span in item]
     assert titles == (["Refund policy", "Invoices"] if reason == "close" else [])
+
+
+def test_a_forms_question_keeps_its_words_though_another_language_is_spoken_by_then() -> None:
+    """What is asked next is in the customer's language; what stands there already is not said anew."""
+    steps = replace(POLICY.fields["steps"], words={"de": FieldWords("Was ist passiert?", "kurz")})
+    scene = Scene(replace(POLICY, fields={**POLICY.fields, "steps": steps}))
+    scene.asks("Die App stürzt ab", found(LOGIN, sure=0.2, language="de"), fired="bug")
+    put = scene.told[-1]
+    scene.asks("Can I have my money back?", found(REFUND, language="en"))
+    (update,) = [e for e in scene.log if isinstance(e, Update)]
+    before, after, next_one = (
+        word(fact, scene.case.language, TEXTS) for fact in (put, update.what, scene.told[-1])
+    )
+    assert scene.case.language == "en"
+    assert after.buttons == ()
+    assert after.body == before.body[: len(after.body)]
+    assert "Was ist passiert?" in str(after.body)
+    assert steps.label in str(next_one.body)

@@ -40,6 +40,35 @@ def test_lint_remarks_one_thing(rule, case):
     assert [one.rule for one in lint([case], today=TODAY) if one.rule != "unused-level"] == [rule]
 
 
+GERMAN = {"questions": ("Wo kann ich das ändern?",)}
+
+
+@pytest.mark.parametrize(
+    ("title", "fields", "good"),
+    [
+        ("Recommend us to a friend", {}, True),
+        ("Erase the data of one client (GDPR request)", {}, True),
+        ("Refund a booking", {}, True),
+        ("Refund policy", {}, False),
+        ("Plans and prices", {}, False),
+        ("About your invoice", {}, False),
+        ("Session token", {}, False),
+        ("Rechnung herunterladen", {"language": "de"}, True),
+        ("Rechnung herunterladen", GERMAN, True),
+        ("E-Mail-Adresse für die Anmeldung ändern (nur Inhaber)", GERMAN, True),
+        ("Buchungen sammeln", GERMAN, True),
+        ("Welche Tarife gibt es", GERMAN, True),
+        ("Preise und Rechnungen", GERMAN, False),
+        ("Tarife und Preise", {"language": "de"}, False),
+        ("Account frozen", {"language": "en", **GERMAN}, False),
+    ],
+)
+def test_a_title_is_a_question_or_an_action_in_both_languages(title, fields, good):
+    assert (
+        "title" in {one.rule for one in lint([topic("a", title=title, **fields)], today=TODAY)}
+    ) is not good
+
+
 def test_a_careful_topic_is_left_alone():
     levels = [topic(level, level=level) for level in ("answer", "draft", "collect", "escalate")]
 
