@@ -370,6 +370,15 @@ class Engine:
         if change.wakes or change.cancels:
             self.clockwork.nudge()
         self._tell(case, decision, event, known, now, ms)
+        await self._follow_up(conversation, decision, known)
+
+    async def _follow_up(self, conversation: str, decision: Decision, known: Known) -> None:
+        """What is committed stays so, whatever becomes of this."""
+        for work in self.after:
+            try:
+                await work(conversation, decision, known)
+            except Exception:
+                log.exception("follow_up_failed", conversation=conversation)
 
     async def _fresh(self, conversation: str, event: Inbound, now: float) -> Case:
         """A conversation of which nothing is known; one whose person was erased goes on in the thread that it has."""

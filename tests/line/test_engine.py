@@ -11,7 +11,8 @@ from adapters.codec import load_inbound
 from bot.batch import Step
 from bot.engine import FAILURES_MAX
 from bot.writer import StorageError
-from handoff.model import Case
+from handoff.effects import Decision
+from handoff.model import Case, Known
 from tests.line.asking import ASK, answers, decisions, line_with
 from tests.line.scene import (
     Line,
@@ -239,6 +240,22 @@ async def test_a_full_disk_stops_answers_and_nothing_else_and_they_come_when_the
         await line.passes(60)
         assert len(answers(line)) == 1
         assert line.look("SELECT attempts FROM inbox") == [0]  # the disk is not the event's fault
+
+
+@virtual
+async def test_what_follows_a_decision_is_done_once_it_stands_and_may_fail(tmp_path: Path) -> None:
+    line, seen = Line(tmp_path), list[tuple[str, int]]()
+
+    async def note(conversation: str, decision: Decision, known: Known) -> None:
+        seen.append((decision.kind, len(decisions(line))))
+        raise ValueError("no harm")
+
+    line.engine.after.append(note)
+    async with line.up():
+        await line.hears(says(ASK, 100))
+        await line.passes(30)
+        assert seen == [("answer", 1)]
+        assert line.look("SELECT attempts, state FROM inbox") == [(0, "done")]
 
 
 @virtual
