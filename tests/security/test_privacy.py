@@ -120,6 +120,21 @@ async def test_erasing_keeps_a_history_that_still_verifies(secure: Desk) -> None
     assert [w for w in HERS if w in repr(stones)] == []
 
 
+async def test_what_staff_were_shown_of_them_goes_too(secure: Desk) -> None:
+    """Gaps, reviews and reloads quote questions: they stand in the history of whoever asked for the report."""
+    await secure.says("ana", "does Quittenmus fit into the Birnenbrot?")
+    await secure.says("ana", "how do I get my money back for the Traubenkern?")
+    for report in ("gaps", "review", "reload", "tickets", "why"):
+        await secure.runs("dana", f"/firstline {report}")
+    kept = await secure.rows("SELECT count(*) AS n FROM journal")
+
+    await secure.app.reports.erase(ANA)
+
+    assert holding(secure.data, *HERS) == []
+    assert (await secure.rows("SELECT count(*) AS n FROM journal")) == kept
+    assert (await secure.app.reports.verify())["ok"]
+
+
 async def test_whoever_asks_in_the_chat_is_erased_and_told(secure: Desk) -> None:
     await lived(secure)
 
