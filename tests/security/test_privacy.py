@@ -135,6 +135,21 @@ async def test_what_staff_were_shown_of_them_goes_too(secure: Desk) -> None:
     assert (await secure.app.reports.verify())["ok"]
 
 
+async def test_the_history_does_not_name_who_was_erased(secure: Desk) -> None:
+    """Not even by the id that a platform puts into the key of a press."""
+    message = await secure.says("chloe", "how do I reset my password?")
+    answer = secure.driver.seen("help", message)[-1]
+    await secure.driver.press("chloe", answer, "Helpful")
+    await secure.passes()
+
+    await secure.app.reports.erase(replace(ANA, id="chloe"))
+
+    rows = await secure.rows("SELECT * FROM journal")
+    assert rows
+    assert "chloe" not in repr(rows)
+    assert (await secure.app.reports.verify())["ok"]
+
+
 async def test_whoever_asks_in_the_chat_is_erased_and_told(secure: Desk) -> None:
     await lived(secure)
 
