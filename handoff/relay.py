@@ -203,8 +203,7 @@ def undo(t: Turn, n: int) -> Decision:
         or t.now - sent > t.policy.undo_seconds
     ):
         return t.no("refused.undo_late", "the undo window is over", verb="undo")
-    said = list(t.case.said)
-    at = next((i for i in range(len(said) - 1, -1, -1) if said[i].who == "agent"), None)
+    said, at = list(t.case.said), _newest_reply(t.case)
     if at is None or said[at].deleted:
         return t.no("refused.undo_late", "that reply was taken back already", verb="undo")
     text = said[at].text
@@ -220,7 +219,8 @@ def undo(t: Turn, n: int) -> Decision:
 
 def window_closed(t: Turn, n: int) -> Decision:
     """The undo window is over: the preview says that the reply is sent."""
-    line = next((s for s in reversed(t.case.said) if s.who == "agent"), None)
+    at = _newest_reply(t.case)
+    line = t.case.said[at] if at is not None else None
     if line is None or line.deleted or line.edited or t.case.counters.get("reply", 0) != n:
         return t.ignore("that reply is no longer the newest")
     if f"failed/{n}" in t.case.counters:
@@ -234,10 +234,21 @@ def undelivered(t: Turn, n: int) -> None:
     newest = t.case.counters.get("reply", 0) == n
     take_reply_back(t, n, t.case.counters.get("sent", 0) / 1000 if newest else 0.0)
     t.change(counters={**t.case.counters, f"failed/{n}": 1})
-    line = next((s for s in reversed(t.case.said) if s.who == "agent"), None)
+    at = _newest_reply(t.case)
+    line = t.case.said[at] if at is not None else None
     if newest and line is not None and not line.deleted:
         failed = replace(preview(t, n, line.text, "failed"), name=line.name, files=line.files)
         t.add(Update(f"{t.ticket.id}/preview/{n}", failed))
+
+
+def _newest_reply(case: Case) -> int | None:
+    """Where in the conversation the newest reply stands. What an agent wrote in the customer's thread is none: the bot
+    did not carry it, and cannot take it back."""
+    for i in range(len(case.said) - 1, -1, -1):
+        line = case.said[i]
+        if line.who == "agent" and (line.ref is None or f"order/{line.ref.id}" in case.counters):
+            return i
+    return None
 
 
 def take_reply_back(t: Turn, n: int, sent: float) -> None:

@@ -87,6 +87,29 @@ def test_undo_in_time_withdraws_and_puts_everything_back() -> None:
     assert whispered(scene.presses(KIM, "undo", "T-1042.1")) == "refused.undo_late"
 
 
+def agent_lines(scene: Scene) -> list[tuple[str, bool]]:
+    return [(line.text, line.deleted) for line in scene.case.said if line.who == "agent"]
+
+
+def test_undo_takes_the_reply_back_and_not_what_the_agent_wrote_to_the_customer_since() -> None:
+    scene = Scene().claimed()
+    scene.notes(KIM, "!reply You get it back.")
+    scene.steps_in(KIM, "I am looking at it.")
+    scene.presses(KIM, "undo", "T-1042.1")
+    assert agent_lines(scene) == [("", True), ("I am looking at it.", False)]
+    undone = [e.what for e in scene.log if isinstance(e, Update) and isinstance(e.what, Preview)][-1]
+    assert (undone.text, undone.state) == ("You get it back.", "undone")
+
+
+def test_the_preview_of_a_reply_never_shows_what_the_agent_wrote_to_the_customer_since() -> None:
+    scene = Scene().claimed()
+    scene.notes(KIM, "!reply You get it back.")
+    scene.steps_in(KIM, "I am looking at it.")
+    scene.passes(6)
+    sent = [e.what for e in scene.log if isinstance(e, Update) and isinstance(e.what, Preview)][-1]
+    assert (sent.text, sent.state) == ("You get it back.", "sent")
+
+
 def test_undo_too_late_or_by_somebody_else_is_refused() -> None:
     scene = Scene().claimed()
     scene.notes(KIM, "!reply Hello")
