@@ -107,6 +107,14 @@ def reply(
     text = text.strip()
     if not text and not files:
         return t.no("refused.empty", "an empty reply", verb="reply")
+    if (unfit := _unfit_text(t, text, sure=sure)) is not None:
+        return unfit
+    _send(t, text, files, order)
+    return t.done("reply", f"{t.actor.name or t.actor.id} replies on {t.ticket.id}")
+
+
+def _unfit_text(t: Turn, text: str, *, sure: bool) -> Decision | None:
+    """Why these words are not sent to the customer, neither as a reply nor as its new text."""
     open_slots = slots_in(text, t.policy)
     if open_slots:
         slots = ", ".join(f"{{{s}}}" for s in open_slots)
@@ -115,8 +123,7 @@ def reply(
         return t.no("refused.other_ticket", f"the text is about {other}", verb="reply", other=other)
     if len(text) > REPLY_CHARACTERS:
         return t.no("refused.long", "a reply that is too long", verb="reply", limit=str(REPLY_CHARACTERS))
-    _send(t, text, files, order)
-    return t.done("reply", f"{t.actor.name or t.actor.id} replies on {t.ticket.id}")
+    return None
 
 
 def _other_ticket(t: Turn, text: str) -> str:
@@ -327,9 +334,10 @@ def _order_edited(t: Turn, event: MessageEdited, n: int, index: int) -> Decision
     text, line = event.text[order.end() :].strip(), t.case.said[index]
     if text == line.text or not text or line.deleted:
         return t.ignore("the edit changed no word")
-    if open_slots := slots_in(text, t.policy):
-        slots = ", ".join(f"{{{s}}}" for s in open_slots)
-        return t.no("refused.unfilled", f"unfilled: {slots}", verb="reply", slots=slots)
+    if event.actor is not None and not is_staff(event.actor):
+        return t.no("refused.staff_only", "an order changed by somebody who is no agent", verb="reply")
+    if (unfit := _unfit_text(t, text, sure=bool(order.group(2)))) is not None:
+        return unfit
     said = list(t.case.said)
     said[index] = replace(line, text=text, edited=True)
     t.change(said=tuple(said))

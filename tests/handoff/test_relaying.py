@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.port import ActionInvoked, FileRef
+from adapters.port import ActionInvoked, Actor, FileRef
 from bot.wording import load_texts, word
 from handoff.decide import wants_search
 from handoff.effects import Link, Say, Unsay, Update, Withdraw
@@ -163,6 +163,26 @@ def test_edits_and_deletions_of_an_order_follow_on_the_customers_side() -> None:
     gone = scene.deletes(KIM, order, CARD)
     assert any(isinstance(e, Unsay) and e.anchor == "T-1042/out/1" for e in gone.effects)
     assert scene.deletes(KIM, order, CARD).kind == "ignore"
+
+
+@pytest.mark.parametrize(
+    ("by", "text", "why"),
+    [
+        (replace(KIM, roles=frozenset()), "!reply Hi", "refused.staff_only"),
+        (KIM, "!reply This is about T-7", "refused.other_ticket"),
+        (KIM, "!reply " + "x" * 12_001, "refused.long"),
+        (KIM, "!reply You get {amount} back.", "refused.unfilled"),
+    ],
+)
+def test_a_changed_order_is_checked_like_a_new_one(by: Actor, text: str, why: str) -> None:
+    scene = Scene().claimed()
+    scene.notes(KIM, "!reply Hello")
+    order = f"m{scene._messages - 1}"
+    decision = scene.edits(by, order, text, CARD)
+    assert whispered(decision) == why
+    assert not [e for e in decision.effects if isinstance(e, Update)]
+    assert agent_lines(scene) == [("Hello", False)]
+    assert scene.edits(KIM, order, "!reply! This is about T-7", CARD).kind == "edit"
 
 
 def test_edits_and_deletions_of_the_customer_follow_on_the_staff_side() -> None:
