@@ -364,6 +364,9 @@ def deleted(t: Turn, event: MessageDeleted) -> Decision:
     said = list(t.case.said)
     said[index] = line
     t.change(said=tuple(said))
+    newest, sent = t.case.counters.get("reply", 0) == n, t.case.counters.get("sent", 0) / 1000
+    if newest and t.open_ticket is not None and t.now - sent <= t.policy.undo_seconds:
+        take_reply_back(t, n, sent)  # it was never sent
     number = _number(t)
     t.add(
         Withdraw(f"{number}/out/{n}"),

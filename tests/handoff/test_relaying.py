@@ -165,6 +165,16 @@ def test_edits_and_deletions_of_an_order_follow_on_the_customers_side() -> None:
     assert scene.deletes(KIM, order, CARD).kind == "ignore"
 
 
+def test_an_order_that_is_deleted_within_the_undo_window_was_never_sent() -> None:
+    scene = Scene().claimed()
+    scene.notes(KIM, "!reply Hello")
+    scene.deletes(KIM, f"m{scene._messages - 1}", CARD)
+    ticket = scene.case.ticket
+    assert ticket is not None
+    assert (ticket.state, ticket.first_response_at) == ("open", None)
+    assert "pending_close" not in scene.timers
+
+
 @pytest.mark.parametrize(
     ("by", "text", "why"),
     [
