@@ -339,6 +339,14 @@ def parts_of(db: sqlite3.Connection, name: str) -> sqlite3.Cursor:
 
 
 def anchor(db: sqlite3.Connection, name: str, case_id: str, ref: MsgRef, now: float) -> None:
+    if name.endswith(
+        "/card"
+    ):  # posted anew: what is written in the thread of the one before still belongs to it
+        db.execute(
+            """INSERT OR REPLACE INTO anchors SELECT name || '/' || message, case_id, platform, channel, message, ref, at
+               FROM anchors WHERE name = ? AND message != ?""",
+            (name, ref.id),
+        )
     db.execute(
         "INSERT OR REPLACE INTO anchors VALUES (?, ?, ?, ?, ?, ?, ?)",
         (name, case_id, ref.place.platform, ref.place.channel, ref.id, ref_json.dump_json(ref).decode(), now),

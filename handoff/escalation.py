@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from adapters.port import Actor, MessageReceived
+from adapters.port import Actor, MessageReceived, Place
 from handoff import fields, priority, private, reasons, triggers
 from handoff import ticket as tickets
 from handoff.effects import CloseThread, Link, Open, Say, Update
@@ -22,6 +22,7 @@ from handoff.turn import Turn
 SUBJECT_CHARACTERS = 80
 LINES_ONE_BY_ONE = 12
 OFTEN, RECENT_SECONDS, UNHAPPY = 3, 30 * 86_400, 2
+SHOWN_AGAIN_SECONDS = 60.0
 NOTHING = Proposed()
 ASKS_FOR_SOMEBODY, BARE_WORDS = frozenset(("human", "manager")), 9
 
@@ -269,15 +270,34 @@ def _show_staff(t: Turn, draft: Proposed) -> None:
     if desk is None:
         t.rule("no desk", f"route {ticket.route} has no staff channel on {t.case.place.platform}")
         return
-    t.add(
-        Say(desk, t.card_fact(), "staff", "notice", f"{ticket.id}/card"),
-        Open(t.card, f"{ticket.id} {ticket.subject}"[:80], "staff"),
-    )
-    _so_far(t)
+    _put_card(t, desk)
     if tickets.calls_on_call(ticket):
         call(t)
     if draft.text:
         offer_draft(t, draft, ticket.confidence)
+
+
+def _put_card(t: Turn, desk: Place) -> None:
+    t.add(
+        Say(desk, t.card_fact(), "staff", "notice", f"{t.ticket.id}/card"),
+        Open(t.card, f"{t.ticket.id} {t.ticket.subject}"[:80], "staff"),
+    )
+    _so_far(t)
+
+
+def show_again(t: Turn, anchor: str) -> bool:
+    """Something for the thread under the card found neither: somebody deleted the card, or it never arrived. It is put
+    there anew, with everything said so far, so that no word of the customer is lost to the desk. What had waited for
+    the same thread fails as well, and changes nothing more."""
+    ticket = t.open_ticket
+    desk = t.policy.desk(ticket.route, t.case.place.platform) if ticket is not None else None
+    if ticket is None or desk is None or not anchor.startswith(f"{ticket.id}/in/"):
+        return False
+    if t.now - t.case.counters.get("shown", 0) < SHOWN_AGAIN_SECONDS:
+        return False
+    t.change(counters={**t.case.counters, "shown": int(t.now)})
+    _put_card(t, desk)
+    return True
 
 
 def offer_draft(t: Turn, draft: Proposed, confidence: float) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.port import Forbidden, Op, Post
 from tests.dialogue import Dialogue
 from tests.discord_driver import DiscordDriver
 from tests.slack_driver import SlackDriver
@@ -34,6 +35,73 @@ async def card(driver: Driver) -> str:
 
 def texts(driver: Driver, channel: str, thread: str) -> str:
     return "\n".join(seen.text for seen in driver.seen(channel, thread))
+
+
+@pytest.mark.parametrize("kind", [SlackDriver, DiscordDriver])
+async def test_a_card_that_is_posted_anew_has_a_thread_and_the_old_one_still_counts(
+    kind: type[Driver], knowledge: Knowledge, tmp_path: Path
+) -> None:
+    async with opened(kind, knowledge, tmp_path) as driver:
+        asked = await driver.say("ana", "I want to talk to a human please", "help")
+        await driver.advance(20)
+        old = await card(driver)
+        await driver.delete("kim", old)
+        await driver.command("kim", "/firstline claim T-1")
+        await driver.advance(60)
+        new = await card(driver)
+        assert new != old
+
+        await driver.say("ana", "it is about the blue one", "help", asked)
+        await driver.advance(120)
+        assert "it is about the blue one" in texts(driver, "desk", new)
+
+        await driver.say("kim", "!reply from the old thread", "desk", old)
+        await driver.say("kim", "!reply from the new thread", "desk", new)
+        await driver.advance(60)
+        told = texts(driver, "help", asked)
+        assert "from the old thread" in told
+        assert "from the new thread" in told
+
+
+async def test_a_staff_thread_that_was_deleted_is_opened_again(knowledge: Knowledge, tmp_path: Path) -> None:
+    async with opened(DiscordDriver, knowledge, tmp_path) as driver:
+        assert isinstance(driver, DiscordDriver)
+        asked = await driver.say("ana", "I want to talk to a human please", "help")
+        await driver.advance(20)
+        thread = await card(driver)
+        await driver.server.delete_thread(thread)
+
+        await driver.say("ana", "it is about the blue one", "help", asked)
+        await driver.advance(120)
+
+        assert "it is about the blue one" in texts(driver, "desk", thread)
+        assert await card(driver) == thread
+
+
+@pytest.mark.parametrize("kind", [SlackDriver, DiscordDriver])
+async def test_a_card_that_never_arrived_comes_with_the_next_word(
+    kind: type[Driver], knowledge: Knowledge, tmp_path: Path
+) -> None:
+    """The bot was not yet in the staff channel: as soon as it is, the desk reads everything, once."""
+
+    def desk(op: Op) -> bool:
+        return isinstance(op, Post) and op.place.kind == "private"
+
+    async with opened(kind, knowledge, tmp_path) as driver:
+        driver.stage.refusals.append((desk, Forbidden("the bot is not in this channel")))
+        asked = await driver.say("ana", "I want to talk to a human please", "help")
+        await driver.advance(90)
+        assert await driver.card("T-1") is None
+        driver.stage.refusals.clear()
+
+        await driver.say("ana", "it is about the blue one", "help", asked)
+        await driver.say("ana", "and the green one", "help", asked)
+        await driver.advance(120)
+
+        shown = texts(driver, "desk", await card(driver))
+        assert shown.count("I want to talk to a human please") == 2  # the card's subject, and her words
+        assert shown.count("it is about the blue one") == 1
+        assert shown.count("and the green one") == 1
 
 
 @pytest.mark.parametrize("kind", [SlackDriver, DiscordDriver])
