@@ -52,6 +52,7 @@ log = structlog.get_logger("engine")
 T = TypeVar("T")
 
 FAILURES_MAX = 3
+READ_AHEAD = 1000  # waiting events among which those of the desk are looked for
 SPEAKING = (Phase.DESK, Phase.HUMAN)
 
 _known: TypeAdapter[Known] = TypeAdapter(Known)
@@ -97,6 +98,7 @@ class Engine:
         self._awake: dict[str, asyncio.Event] = {}
         self._catching: set[str] = set()
         self._held: set[str] = set()
+        self._desk_acts: set[str] = set()  # where it may wait behind a customer whose turn has not come
         self._number = 0
         self._group: asyncio.TaskGroup | None = None
         self._stopping = False
@@ -160,6 +162,8 @@ class Engine:
                 item.place.platform, item.type, time.perf_counter() - started, new=seq is not None
             )
             if seq is not None:
+                if is_staff(item.actor):
+                    self._desk_acts.add(key)
                 self.wake(key)
         return None
 
@@ -253,6 +257,7 @@ class Engine:
         finally:
             self._tasks.pop(conversation, None)
             self._awake.pop(conversation, None)
+            self._desk_acts.discard(conversation)
             if awake.is_set() and not self._stopping:
                 self._start(conversation)
 
@@ -279,11 +284,12 @@ class Engine:
                 if found.step is None:
                     return found.again_at
                 turn = self._turn(found.step, now)
-                if turn > now:
+                step = found.step if turn <= now else await self._ahead(conversation, now)
+                if step is None:
                     return turn
-                step = found.step
                 await self._step(conversation, case, step, rows)
-                if len(step.seqs) == len(rows) < READ_AT_ONCE and not self._news(conversation):
+                all_of_it = step is found.step and len(step.seqs) == len(rows) < READ_AT_ONCE
+                if all_of_it and not self._news(conversation):
                     return None  # that was all; whoever records more wakes this conversation again
         except Conflict:
             return self._clock.now()
@@ -315,6 +321,17 @@ class Engine:
         """What people write is listened to at a pace; presses, timers and the desk are not slowed."""
         first = isinstance(step.event, MessageReceived) and step.attempts == 0
         return self._pace.turn(step.event.actor, now) if first else now
+
+    async def _ahead(self, conversation: str, now: float) -> Step | None:
+        """What the desk does here while a customer's flood waits its turn: a claim must not wait behind it."""
+        if conversation not in self._desk_acts:
+            return None
+        self._desk_acts.discard(conversation)
+        _, rows = await self._storage.waiting(conversation, READ_AHEAD)
+        found = fold([row for row in rows if is_staff(row.event.actor)], now, 0.0)
+        if found.step is not None:
+            self._desk_acts.add(conversation)  # there may be more
+        return found.step
 
     async def _stumble(self, conversation: str, step: Step | None, error: str) -> None:
         if step is None:
