@@ -226,6 +226,8 @@ class Outbox:
             return await self._chore(row)
         platform, channel = await self._where(row.out)
         if platform in self._up:
+            if not self._up[platform].is_set() or self._frozen.get(platform, 0) > self._clock.now():
+                self.doubt(row.case_id)  # much may happen while it waits, an erasure too
             await self._up[platform].wait()
             await self._clock.until(self._frozen.get(platform, 0))
             if row.out.do == "post":
