@@ -19,6 +19,7 @@ from handoff.policy import Policy, is_staff
 from handoff.turn import Turn
 
 REPLY_CHARACTERS = 12_000
+ONE_MESSAGE = 900  # so much fits into one message everywhere, whatever must be escaped in it
 _ORDER = re.compile(r"!(\w+)(!?)(?:\s+|$)")
 _NUMBER = re.compile(r"\bT-(\d{1,9})\b", re.IGNORECASE)
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -341,11 +342,14 @@ def _order_edited(t: Turn, event: MessageEdited, n: int, index: int) -> Decision
     said = list(t.case.said)
     said[index] = replace(line, text=text, edited=True)
     t.change(said=tuple(said))
-    number = _number(t)
-    t.add(
-        Update(f"{number}/out/{n}", Relayed(text, line.name, line.files), "customer", speaking_as=line.name),
-        Update(f"{number}/preview/{n}", preview(t, n, text, "edited")),
-    )
+    number, name, told = _number(t), line.name, Relayed(text, line.name, line.files)
+    out = f"{number}/out/{n}"
+    if max(len(text), len(line.text)) <= ONE_MESSAGE:
+        t.add(Update(out, told, "customer", speaking_as=name))
+    else:  # it stands in several messages, or will: of these only the first can be changed
+        say = Say(t.there, told, "customer", "agent", out, speaking_as=name, files=line.files)
+        t.add(Withdraw(out), Unsay(out, "customer"), say)
+    t.add(Update(f"{number}/preview/{n}", preview(t, n, text, "edited")))
     return t.done("edit", f"reply {n} follows the edit")
 
 

@@ -119,3 +119,26 @@ async def test_an_order_that_is_changed_during_an_outage_is_followed(
         await driver.start()
         await driver.advance(120)
         assert "Hello Ana" in texts(driver, "help", asked)
+
+
+@pytest.mark.parametrize("kind", [SlackDriver, DiscordDriver])
+async def test_of_a_long_reply_that_is_changed_nothing_old_stays(
+    kind: type[Driver], knowledge: Knowledge, tmp_path: Path
+) -> None:
+    async with opened(kind, knowledge, tmp_path) as driver:
+        asked = await driver.say("ana", "I want to talk to a human please", "help")
+        await driver.advance(20)
+        long = "\n\n".join(f"Paragraph {n}: {'some words ' * 60}" for n in range(7))
+        order = await driver.say("kim", f"!reply {long} The end is wrogn.", "desk", await card(driver))
+        await driver.advance(60)
+        await driver.edit("kim", order, f"!reply {long} The end is right.")
+        await driver.advance(60)
+        told = texts(driver, "help", asked)
+        assert "The end is right." in told
+        assert "wrogn" not in told
+        assert [told.count(f"Paragraph {n}:") for n in range(7)] == [1] * 7
+        await driver.edit("kim", order, "!reply It is short now.")
+        await driver.advance(60)
+        told = texts(driver, "help", asked)
+        assert "It is short now." in told
+        assert "Paragraph" not in told

@@ -165,6 +165,23 @@ def test_edits_and_deletions_of_an_order_follow_on_the_customers_side() -> None:
     assert scene.deletes(KIM, order, CARD).kind == "ignore"
 
 
+def test_a_long_reply_that_is_changed_is_said_anew() -> None:
+    """It stands in several messages where platforms are strict, and only the first could be edited."""
+    scene = Scene().claimed()
+    scene.notes(KIM, f"!reply {'word ' * 500}wrogn")
+    order = f"m{scene._messages - 1}"
+    scene.passes(10)
+    for text in (f"{'word ' * 500}right", "Short now"):
+        effects = scene.edits(KIM, order, f"!reply {text}", CARD).effects
+        gone = next(i for i, e in enumerate(effects) if isinstance(e, Unsay))
+        assert effects[gone] == Unsay("T-1042/out/1", "customer")
+        said = effects[gone + 1]
+        assert isinstance(said, Say)
+        assert (said.anchor, said.what, said.speaking_as) == ("T-1042/out/1", Relayed(text, "Kim"), "Kim")
+    again = scene.edits(KIM, order, "!reply Shorter", CARD).effects
+    assert any(isinstance(e, Update) and e.anchor == "T-1042/out/1" for e in again)
+
+
 def test_an_order_that_is_deleted_within_the_undo_window_was_never_sent() -> None:
     scene = Scene().claimed()
     scene.notes(KIM, "!reply Hello")
