@@ -220,6 +220,7 @@ def undo(t: Turn, n: int) -> Decision:
     take_reply_back(t, n, sent)
     t.add(
         Withdraw(f"{t.ticket.id}/out/{n}"),
+        Unsay(f"{t.ticket.id}/out/{n}", "customer"),  # where it was leaving at this very moment
         Update(f"{t.ticket.id}/preview/{n}", preview(t, n, text, "undone")),
     )
     return t.done("undo", f"reply {n} was taken back before it was sent")
