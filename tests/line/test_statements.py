@@ -374,3 +374,25 @@ async def test_events_survive_the_database_word_for_word(tmp_path: Path) -> None
     _, rows = await line.storage.waiting(ONE)
     assert rows[0].event == event
     assert dump_inbound(rows[0].event) == dump_inbound(event)
+
+
+@virtual
+async def test_marks_of_threads_that_are_over_are_forgotten_and_those_of_channels_stay(
+    tmp_path: Path,
+) -> None:
+    line = Line(tmp_path)
+    for number in (100, 200):
+        where = place(str(number))
+        await line.storage.record(says("help", number, where=where, is_root=True), where.conversation, START)
+        await line.storage.record(says("more", number + 1, where=where), where.conversation, START)
+        await line.promise(case=case_in(where))
+    await line.storage.record(says("note", 300, where=place("5", "desk")), "desk", START)
+    await line.storage.drop(line.look("SELECT seq FROM inbox"), "done")
+    later = line.clock.now() + 1
+
+    await line.storage.prune(START, START)
+    assert len(line.look("SELECT place FROM marks")) == 4
+    await line.storage.prune(START, later)
+
+    assert line.look("SELECT count(*) FROM cases") == [0]
+    assert [where[-2:] for where in line.look("SELECT place FROM marks")] == [":-"]
