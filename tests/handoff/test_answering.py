@@ -635,6 +635,18 @@ def test_what_is_searched_for() -> None:
     assert wants_signals(scene.case, scene.message(KIM, "How?"), POLICY, 0) == ""
 
 
+def test_a_conversation_that_never_ends_does_not_grow_for_ever() -> None:
+    """A direct message is one conversation for years; the whole of it is written with every answer."""
+    scene = Scene(replace(POLICY, max_bot_turns=10_000), place=replace(THREAD, thread=None, kind="dm"))
+    for n in range(250):
+        scene.asks(
+            f"Question number {n} {'x' * n}?", found(replace(REFUND, topic=f"t{n}", title=f"Topic {n}"))
+        )
+    assert scene.case.counters["answer"] == 250
+    assert len(scene.case.tried) == len(scene.case.said) == 200
+    assert scene.case.tried[-1].receipt == "A-c-0123456789.250"
+
+
 # --- on somebody's message --------------------------------------------------------------------------------------
 
 
