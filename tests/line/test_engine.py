@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,19 @@ async def test_secrets_are_gone_before_the_first_write(tmp_path: Path) -> None:
     await line.hears(says("my card is 4111 1111 1111 1111", 100), edits(100, "it is 4111-1111-1111-1111"))
     stored = "\n".join(line.writer.connection.iterdump())
     assert "1111" not in stored.replace("-", "").replace(" ", "")
+
+
+@virtual
+async def test_half_an_emoji_is_no_reason_not_to_be_heard(tmp_path: Path) -> None:
+    """JSON can carry it and no text can hold it: not recorded, it would be delivered again and again."""
+    line = Line(tmp_path)
+    async with line.up():
+        await line.hears(says(f"{ASK} \ud83d", 100, replace(person(), name="A\ude00na")))
+        await line.passes(10)
+        assert len(answers(line)) == 1
+        case = await line.storage.case(place("100").conversation)
+        assert case is not None
+        assert (case.said[0].text, case.customer.name) == (f"{ASK} \ufffd", "A\ufffdna")
 
 
 # --- order -----------------------------------------------------------------------------------------------
