@@ -27,6 +27,8 @@ from adapters.port import (
     FormSubmitted,
     Inbound,
     Mark,
+    MessageDeleted,
+    MessageEdited,
     MessageReceived,
     PlatformName,
 )
@@ -368,6 +370,8 @@ class Engine:
         if isinstance(event, MessageReceived):
             if self._news(conversation):
                 _, rows = await self._storage.waiting(conversation)
+                if changed_meanwhile(step, rows):
+                    return  # once more, as its author has left it
             known = replace(known, solved_by_others=stepped_in(case, event, rows))
         known = replace(known, next_number=self._number)  # others may have opened tickets while we gathered
         decided_at = time.perf_counter()
@@ -471,6 +475,13 @@ class Engine:
         """Put an event of the process itself on the line (a chore's result)."""
         if await self._storage.record(event, conversation, self._clock.now()) is not None:
             self.wake(conversation)
+
+
+def changed_meanwhile(step: Step, rows: Sequence[Recorded]) -> bool:
+    """Has its author edited or deleted what is being worked on?"""
+    mine = {ref.id for ref in step.refs}
+    new = [row.event for row in rows if row.seq not in step.seqs]
+    return any(isinstance(event, MessageEdited | MessageDeleted) and event.ref.id in mine for event in new)
 
 
 def stepped_in(case: Case, event: MessageReceived, rows: Sequence[Recorded]) -> bool:

@@ -129,6 +129,24 @@ async def test_a_deletion_before_the_answer_cancels_it_and_an_edit_replaces_the_
 
 
 @virtual
+async def test_what_its_author_changes_while_the_answer_is_looked_for_counts(tmp_path: Path) -> None:
+    """Until there is an answer a deletion cancels it and an edit replaces the question, however long that takes."""
+
+    async def takes_its_time(case: Case, step: Step) -> None:
+        await asyncio.sleep(5.0)
+
+    line = line_with(tmp_path, takes_its_time)
+    async with line.up():
+        await line.hears(says(ASK, 100), says("blah", 200, where=place("200")))
+        await line.passes(3)
+        await line.hears(deletes(100), edits(200, ASK, where=place("200")))
+        await line.passes(60)
+        assert answers(line) == []
+        assert len(answers(line, "200")) == 1
+        assert decisions(line) == ["answer"]
+
+
+@virtual
 async def test_one_conversation_is_worked_on_in_order_although_it_arrives_disordered(tmp_path: Path) -> None:
     seen: list[str] = []
 
