@@ -110,10 +110,12 @@ def _incident_over(t: Turn, event: ChoreDone) -> Decision:
         return t.ignore(f"the end of {incident} was told already")
     t.change(counters={**t.case.counters, mark: 1})
     fact = IncidentOver(text)
-    if t.case.phase in SILENT and t.open_ticket is not None:
+    if t.case.phase not in SILENT:
+        t.say(fact)
+    elif t.open_ticket is not None:
         t.staff(fact)
     else:
-        t.say(fact)
+        t.notify(fact)
     return t.done("incident", f"{incident} is over")
 
 
