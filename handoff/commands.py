@@ -45,7 +45,7 @@ def _help(t: Turn, name: str) -> Decision:
         key = "refused.unknown_command_like" if near else "refused.unknown_command"
         t.whisper(key, command=name[:40], like=near[0] if near else "")
     t.tell(Help(verbs, tuple(sorted(t.policy.canned)) if "reply" in verbs else ()))
-    return t.done("command", f"help ({name or 'no verb'})")
+    return t.done("command", "help" if name in ("", "help") else "help (no such command)")
 
 
 def _chore(t: Turn, event: CommandInvoked, name: str) -> Decision:

@@ -87,7 +87,7 @@ def staff_said(t: Turn, event: MessageReceived) -> Decision:
         case "canned":
             return canned(t, rest, event)
         case other:
-            return t.no("refused.unknown_order", f"!{other} is no order", verb=other, order=other)
+            return t.no("refused.unknown_order", "no such order", verb=other, order=other)
 
 
 def reply(
@@ -282,9 +282,7 @@ def canned(t: Turn, rest: str, order: MessageReceived | None = None) -> Decision
         return t.no("refused.none_canned", "no canned replies are configured", verb="reply")
     if name not in t.policy.canned:
         names = ", ".join(sorted(t.policy.canned))
-        return t.no(
-            "refused.no_canned", f"no canned reply {name!r}", verb="reply", order=name or "-", names=names
-        )
+        return t.no("refused.no_canned", "no such canned reply", verb="reply", order=name or "-", names=names)
     values = {k: quoted or bare for k, quoted, bare in _GIVEN.findall(given)}
     return reply(t, expanded(t, t.policy.canned[name], values), (), order)
 

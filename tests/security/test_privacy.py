@@ -150,6 +150,15 @@ async def test_the_history_does_not_name_who_was_erased(secure: Desk) -> None:
     assert (await secure.app.reports.verify())["ok"]
 
 
+async def test_the_history_keeps_no_word_that_was_taken_for_a_command(secure: Desk) -> None:
+    await secure.runs("ana", f"/firstline {HERS[4]} I forgot my password")
+    assert holding(secure.data, HERS[4])
+
+    await secure.app.reports.erase(ANA)
+
+    assert holding(secure.data, HERS[4]) == []
+
+
 async def test_whoever_asks_in_the_chat_is_erased_and_told(secure: Desk) -> None:
     await lived(secure)
 
