@@ -184,9 +184,10 @@ def save_case(db: sqlite3.Connection, change: Commit) -> None:
         )  # fmt: skip
     else:
         cursor = db.execute(
-            "UPDATE cases SET epoch = ?, version = ?, phase = ?, state = ?, updated_at = ? WHERE id = ? AND version = ?",
-            (case.epoch, case.version, case.phase, state, change.now, case.id, change.before.version),
-        )
+            """UPDATE cases SET customer = ?, epoch = ?, version = ?, phase = ?, state = ?, updated_at = ?
+               WHERE id = ? AND version = ?""",
+            (case.customer.id, case.epoch, case.version, case.phase, state, change.now, case.id, change.before.version),
+        )  # fmt: skip
     if cursor.rowcount != 1:
         raise Conflict(case.id)
     tickets = [t for t in (change.before.ticket if change.before else None, case.ticket) if t is not None]

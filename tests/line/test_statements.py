@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from adapters.codec import dump_inbound
-from adapters.port import Mark, MsgRef, Place
+from adapters.port import Actor, Mark, MessageAction, MsgRef, Place
 from bot.reports import Reports
 from bot.statements import Commit, Conflict
 from bot.writer import StorageError
@@ -396,3 +396,26 @@ async def test_marks_of_threads_that_are_over_are_forgotten_and_those_of_channel
 
     assert line.look("SELECT count(*) FROM cases") == [0]
     assert [where[-2:] for where in line.look("SELECT place FROM marks")] == [":-"]
+
+
+@virtual
+async def test_whose_conversation_it_is_follows_whom_it_becomes(tmp_path: Path) -> None:
+    """An action on one person's message was refused; another's in the same thread then begins the conversation."""
+    line = Line(tmp_path)
+    thread = place("100")
+
+    def action(verb: str, number: int, author: Actor) -> MessageAction:
+        ref = MsgRef(thread, str(number))
+        return MessageAction(
+            keys=(f"a{number}",), place=thread, actor=person("ben"), occurred_at=START, verb=verb, target=ref,
+            target_text="how do refunds work?", target_author=author,
+        )  # fmt: skip
+
+    async with line.up():
+        await line.hears(action("escalate", 100, person("ana")))
+        await line.passes(10)
+        await line.hears(action("help", 101, person("chloe")))
+        await line.passes(10)
+        assert line.look("SELECT customer FROM cases") == ["chloe"]
+        counts, _ = await line.storage.erase("playground", "playground", "chloe")
+        assert counts["conversations"] == 1
