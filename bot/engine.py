@@ -357,6 +357,8 @@ class Engine:
         started = time.perf_counter()
         event, now = step.event, self._clock.now()
         case = loaded or await self._fresh(conversation, event, now)
+        if not case.customer.id and event.actor is not None:  # it was nobody's, and is theirs now
+            case = replace(case, customer=event.actor)
         if not concerns(case, event, self.policy):
             await self._storage.drop(step.seqs, "not for us")
             if isinstance(event, MessageReceived):  # its author may be watching for what comes of it

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.codec import load_inbound
+from adapters.port import ThreadChanged
 from bot.batch import Step
 from bot.engine import FAILURES_MAX
 from bot.writer import StorageError
@@ -16,7 +17,9 @@ from handoff.effects import Decision
 from handoff.model import Case, Known
 from tests.line.asking import ASK, answers, decisions, line_with
 from tests.line.scene import (
+    START,
     Line,
+    case_in,
     deletes,
     edits,
     person,
@@ -308,3 +311,36 @@ async def test_a_decision_on_an_old_state_is_made_again_on_the_new_one(tmp_path:
         assert case is not None
         assert case.language == "de"
         assert decisions(line)[1:] == ["", "answer"]
+
+
+@virtual
+async def test_what_happens_to_a_strangers_thread_makes_no_conversation_of_it(tmp_path: Path) -> None:
+    """Threads of people among themselves are archived all the time; whoever calls the bot there later is its customer."""
+    line, thread = Line(tmp_path), place("100", "talk")
+
+    def archived(number: int) -> ThreadChanged:
+        return ThreadChanged(
+            keys=(f"t{number}",), place=thread, actor=None, occurred_at=START, state="archived"
+        )
+
+    async with line.up():
+        await line.hears(archived(1), archived(2))
+        await line.passes(10)
+        assert line.look("SELECT count(*) FROM cases") == line.look("SELECT count(*) FROM journal") == [0]
+        assert line.look("SELECT state FROM inbox") == ["done", "done"]
+        await line.hears(says("HUMAN please", 101, where=thread, mentions_bot=True))
+        await line.passes(10)
+        assert line.look("SELECT customer FROM tickets") == ["ana"]
+
+
+@virtual
+async def test_a_conversation_that_has_nobody_belongs_to_whoever_speaks_there(tmp_path: Path) -> None:
+    """Earlier versions made one of every thread that was archived."""
+    line, thread = Line(tmp_path), place("100", "talk")
+    await line.promise(case=replace(case_in(thread), customer=person("")))
+    async with line.up():
+        await line.hears(says("HUMAN please", 101, where=thread, mentions_bot=True))
+        await line.passes(10)
+        assert line.look(
+            "SELECT tickets.customer, cases.customer FROM tickets JOIN cases ON cases.id = case_id"
+        ) == [("ana", "ana")]
