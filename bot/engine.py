@@ -47,6 +47,7 @@ from handoff import effects as follow
 from handoff.decide import concerns, decide
 from handoff.effects import Decision, Fact
 from handoff.forms import form_errors, form_for
+from handoff.listening import engaged
 from handoff.model import Case, Known, Phase
 from handoff.policy import Policy, is_staff
 
@@ -270,7 +271,7 @@ class Engine:
         awake.clear()
 
     async def _safely(self, conversation: str) -> float | None:
-        """One round; when to look again, None: nothing waits. The one broad catch of the process."""
+        """One round; when to look again, None: nothing waits. The one broad catch of the line."""
         step: Step | None = None
         try:
             async with self._places:
@@ -357,8 +358,9 @@ class Engine:
         started = time.perf_counter()
         event, now = step.event, self._clock.now()
         case = loaded or await self._fresh(conversation, event, now)
-        if not case.customer.id and event.actor is not None:  # it was nobody's, and is theirs now
-            case = replace(case, customer=event.actor)
+        speaks = isinstance(event, MessageReceived) and not engaged(case)
+        if (speaks or not case.customer.id) and event.actor is not None:
+            case = replace(case, customer=event.actor)  # until somebody has said something it is nobody's
         if not concerns(case, event, self.policy):
             await self._storage.drop(step.seqs, "not for us")
             if isinstance(event, MessageReceived):  # its author may be watching for what comes of it

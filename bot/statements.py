@@ -143,7 +143,8 @@ def finish(
 
 def commit(db: sqlite3.Connection, change: Commit) -> list[Row]:
     case = change.case
-    save_case(db, change)
+    if change.before is not None or change.decision != "refuse":  # a refusal begins no conversation
+        save_case(db, change)
     raised = change.before is not None and case.epoch > change.before.epoch
     if raised:
         db.execute(

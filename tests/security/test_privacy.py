@@ -228,6 +228,20 @@ async def test_the_thread_of_somebody_who_was_erased_is_still_ours(secure: Desk)
     assert "Reset a forgotten password" in answer
 
 
+async def test_an_old_button_there_makes_nobody_else_its_customer(secure: Desk) -> None:
+    """What is left in the thread can be pressed by anybody; it is still hers when she writes there."""
+    message = await secure.says("ana", "how do I reset my password?")
+    old = next(m for m in secure.driver.seen("help", message) if "Helpful" in m.buttons)
+    await secure.app.reports.erase(ANA)
+    await secure.driver.press("ben", old, "Helpful")
+    await secure.passes()
+
+    await secure.says("ana", "how do I cancel my subscription?", "help", message)
+
+    assert "ancel" in secure.driver.seen("help", message)[-1].text
+    assert len((await secure.app.reports.mine(ANA))["conversations"]) == 1
+
+
 async def test_where_others_wrote_too_it_waits_to_be_mentioned_as_before(secure: Desk) -> None:
     message = await secure.says("ana", "how do I reset my password?")
     await secure.says("ben", "same here", "help", message)
