@@ -15,7 +15,7 @@ import pytest
 
 from adapters.port import Actor, MessageReceived, MsgRef, Place
 from bot.__main__ import main
-from bot.writer import copy_database
+from bot.writer import StorageError, copy_database
 from tests.security.scene import Desk, holding
 
 ANA = Actor("playground", "playground", "ana", "Ana")
@@ -201,6 +201,24 @@ async def test_the_desk_reads_that_somebody_was_erased_and_nothing_of_them(secur
     assert HIS[0] in shown
     buttons = [m.buttons for m in secure.driver.seen("desk") if "T-1" in m.text and "Erased" in m.text]
     assert buttons == [()]
+
+
+async def test_the_desk_is_told_also_where_the_file_cannot_be_written_anew(
+    secure: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are gone then; whoever erases hears that their bytes are not, and the desk's copies go all the same."""
+    await secure.says("ana", "I want to talk to a human about Quittenmus")
+
+    async def full() -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(secure.app.storage, "scrub", full)
+    with pytest.raises(StorageError):
+        await secure.app.reports.erase(ANA)
+    await secure.passes()
+
+    assert "Quittenmus" not in desk_shows(secure)
+    assert "was erased at the customer's request" in desk_shows(secure)
 
 
 async def test_an_old_button_of_an_erased_ticket_is_answered_in_words(secure: Desk) -> None:
