@@ -19,7 +19,6 @@ from handoff.policy import Policy, is_staff
 from handoff.turn import Turn
 
 REPLY_CHARACTERS = 12_000
-ONE_MESSAGE = 900  # so much fits into one message everywhere, whatever must be escaped in it
 _ORDER = re.compile(r"!(\w+)(!?)(?:\s+|$)")
 _NUMBER = re.compile(r"\bT-(\d{1,9})\b", re.IGNORECASE)
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -343,7 +342,7 @@ def _order_edited(t: Turn, event: MessageEdited, n: int, index: int) -> Decision
     t.change(said=tuple(said))
     number, name, told = _number(t), line.name, Relayed(text, line.name, line.files)
     out = f"{number}/out/{n}"
-    if max(len(text), len(line.text)) <= ONE_MESSAGE:
+    if max(len(text), len(line.text)) <= escalation.ONE_MESSAGE:
         t.add(Update(out, told, "customer", speaking_as=name))
     else:  # it stands in several messages, or will: of these only the first can be changed
         say = Say(t.there, told, "customer", "agent", out, speaking_as=name, files=line.files)
@@ -382,12 +381,12 @@ def deleted(t: Turn, event: MessageDeleted) -> Decision:
 def _rewrite(t: Turn, index: int, line: Said) -> None:
     """Change a line of the conversation, and the copy that staff see."""
     said = list(t.case.said)
-    said[index] = line
+    had, said[index] = said[index], line
     t.change(said=tuple(said))
     ticket = t.case.ticket
     if ticket is None or line.ref is None:
         return
-    t.add(escalation.recopied(t, line))
+    t.add(*escalation.recopied(t, line, had))
 
 
 def _number(t: Turn) -> str:

@@ -142,3 +142,22 @@ async def test_of_a_long_reply_that_is_changed_nothing_old_stays(
         told = texts(driver, "help", asked)
         assert "It is short now." in told
         assert "Paragraph" not in told
+
+
+async def test_of_a_long_message_that_its_author_changes_nothing_old_stays(
+    knowledge: Knowledge, tmp_path: Path
+) -> None:
+    """With the name above it, it stands in two messages under the card."""
+    async with opened(DiscordDriver, knowledge, tmp_path) as driver:
+        asked = await driver.say("ana", "I want to talk to a human please", "help")
+        await driver.advance(20)
+        long = "some words " * 178
+        message = await driver.say("ana", f"It begins {long} wrogn", "help", asked)
+        await driver.advance(60)
+        assert "wrogn" in texts(driver, "desk", await card(driver))
+        await driver.edit("ana", message, f"It begins {long} right")
+        await driver.advance(60)
+        shown = texts(driver, "desk", await card(driver))
+        assert "right" in shown
+        assert "wrogn" not in shown
+        assert shown.count("It begins") == 1

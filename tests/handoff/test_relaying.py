@@ -7,14 +7,28 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.port import ActionInvoked, Actor, FileRef
+from adapters.port import ActionInvoked, Actor, FileRef, MsgRef
 from bot.wording import load_texts, word
 from handoff.decide import wants_search
 from handoff.effects import Link, Say, Unsay, Update, Withdraw
 from handoff.facts import Draft, InThread, Preview, Relayed
 from handoff.forms import form_errors
-from handoff.model import LaunchMode
-from tests.handoff.scene import ANA, BEN, CARD, KIM, LEE, POLICY, REFUND, Scene, found, person, whispered
+from handoff.model import LaunchMode, Said
+from tests.handoff.scene import (
+    ANA,
+    BEN,
+    CARD,
+    KIM,
+    LEE,
+    POLICY,
+    REFUND,
+    START,
+    THREAD,
+    Scene,
+    found,
+    person,
+    whispered,
+)
 
 
 def replies(scene: Scene) -> list[str]:
@@ -34,9 +48,6 @@ def test_every_word_of_the_customer_reaches_the_staff_thread_in_order_also_befor
 
 
 def test_a_burst_is_relayed_message_by_message() -> None:
-    from adapters.port import MsgRef
-    from tests.handoff.scene import THREAD
-
     scene = Scene().handed_over()
     refs = tuple(MsgRef(THREAD, f"b{n}") for n in range(3))
     scene.asks("a b c", refs=refs, texts=("a", "b", "c"))
@@ -210,6 +221,22 @@ def test_a_changed_order_is_checked_like_a_new_one(by: Actor, text: str, why: st
     assert not [e for e in decision.effects if isinstance(e, Update)]
     assert agent_lines(scene) == [("Hello", False)]
     assert scene.edits(KIM, order, "!reply! This is about T-7", CARD).kind == "edit"
+
+
+@pytest.mark.parametrize(("words", "anew"), [(1, False), (60, True)], ids=["short", "long"])
+def test_what_is_deleted_goes_from_the_whole_transcript(words: int, anew: bool) -> None:
+    """A long one stands in several messages, of which an edit would change the first alone."""
+    scene = Scene()
+    said = tuple(
+        Said("customer", "Ana", f"line {n} " + "word " * words, START, MsgRef(THREAD, f"x{n}"))
+        for n in range(20)
+    )
+    scene.case = replace(scene.case, said=said)
+    scene.handed_over()
+    effects = scene.deletes(ANA, "x0").effects
+    named = [e for e in effects if getattr(e, "anchor", "") == "T-1042/transcript"]
+    assert [type(e) for e in named] == ([Unsay, Say] if anew else [Update])
+    assert "line 0" not in repr(named)
 
 
 def test_edits_and_deletions_of_the_customer_follow_on_the_staff_side() -> None:
