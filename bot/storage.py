@@ -321,7 +321,8 @@ class Storage:
                 (before_seen,),
             )
             db.execute(
-                "DELETE FROM outbox WHERE state IN ('sent', 'superseded', 'withdrawn') AND created_at < ?",
+                """DELETE FROM outbox WHERE created_at < ? AND (state IN ('sent', 'superseded', 'withdrawn')
+                   OR state = 'failed' AND case_id NOT IN (SELECT id FROM cases))""",
                 (before_seen,),
             )
 

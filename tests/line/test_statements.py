@@ -322,6 +322,20 @@ async def test_old_keys_and_finished_events_are_forgotten_and_what_waits_is_not(
 
 
 @virtual
+async def test_what_could_not_be_told_is_forgotten_where_no_conversation_is_kept(tmp_path: Path) -> None:
+    line = Line(tmp_path)
+    await line.promise(post("kept"))
+    await line.promise(post("refused"), case=case_in(place("2")), decision="refuse")
+    assert line.look("SELECT count(*) FROM cases") == [1]
+    for row in await line.storage.recover():
+        await line.storage.park(row, "gone", None, "", START)
+    await line.storage.prune(line.clock.now() + 1, START - 1)
+    assert line.look("SELECT json_extract(payload, '$.content.body[0].items[0][0].text') FROM outbox") == [
+        "kept"
+    ]
+
+
+@virtual
 async def test_after_the_retention_limit_no_word_is_left_and_the_chain_holds(tmp_path: Path) -> None:
     line = Line(tmp_path)
     await line.promise(content={"event": "old words"})
