@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 from adapters.port import Inbound, Op
 
@@ -13,7 +15,12 @@ _op: TypeAdapter[Op] = TypeAdapter(Annotated[Op, Field(discriminator="type")])
 
 
 def dump_inbound(event: Inbound) -> str:
-    return _inbound.dump_json(event).decode()
+    """Half an emoji, which JSON can carry and no text can hold, becomes a replacement character."""
+    try:
+        return _inbound.dump_json(event).decode()
+    except PydanticSerializationError:
+        text = json.dumps(_inbound.dump_python(event, mode="json"), ensure_ascii=False)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def load_inbound(text: str) -> Inbound:

@@ -81,7 +81,7 @@ class History:
         if found is None:
             return
         for change in self._changed(mark, found):
-            yield change
+            yield await self._known(change)
         for message in sorted(found.messages, key=lambda message: order(str(message["ts"]))):
             if order(str(message["ts"])) <= order(mark.after):
                 continue
@@ -116,7 +116,7 @@ class History:
         for mark in unread:
             found = await self._read(mark, page) if mark.known else None
             for event in self._changed(mark, found) if found is not None else ():
-                yield event
+                yield await self._known(event)
 
     async def _read(self, mark: Mark, page: int) -> Found | None:
         """What stands in a place since the oldest message that matters there; None: it cannot be read."""
@@ -227,7 +227,11 @@ class History:
             catchup=True,
             told=place.kind,
         )
-        if event is None or event.actor is None:
+        return None if event is None else await self._known(event)
+
+    async def _known(self, event: Inbound) -> Inbound:
+        """With the rights that the person has now: what Slack shows of a message tells nothing of them."""
+        if event.actor is None:
             return event
         actor = await self._people.actor(event.actor.id, max_age=MESSAGE_MAX_AGE, seen=event.actor)
         return replace(event, actor=actor)

@@ -177,10 +177,13 @@ class Chores:
             await self._incident_changed()
             return True, {"incident": "open", "text": text}
         if verb == "close" and current:
+            name, words = str(current["opened_at"]), text or current["text"]
+            # Before it is forgotten, so that a crash in between leaves nobody untold, and after: for who asked meanwhile.
+            await self._recall.incident_over(name, words)
             await self._storage.set("incident", "")
             await self._incident_changed()
-            told = await self._recall.incident_over(str(current["opened_at"]), text or current["text"])
-            return True, {"incident": "closed", "text": text or current["text"], "told": told}
+            told = await self._recall.incident_over(name, words)
+            return True, {"incident": "closed", "text": words, "told": told}
         if verb:
             return False, {"problem": "no_incident" if verb == "close" else "no_text"}
         return True, {"incident": "open" if current else "none", "text": current.get("text", "")}

@@ -27,6 +27,8 @@ from adapters.port import (
     FormSubmitted,
     Inbound,
     Mark,
+    MessageDeleted,
+    MessageEdited,
     MessageReceived,
     PlatformName,
 )
@@ -45,6 +47,7 @@ from handoff import effects as follow
 from handoff.decide import concerns, decide
 from handoff.effects import Decision, Fact
 from handoff.forms import form_errors, form_for
+from handoff.listening import engaged
 from handoff.model import Case, Known, Phase
 from handoff.policy import Policy, is_staff
 
@@ -52,6 +55,7 @@ log = structlog.get_logger("engine")
 T = TypeVar("T")
 
 FAILURES_MAX = 3
+READ_AHEAD = 1000  # waiting events among which those of the desk are looked for
 SPEAKING = (Phase.DESK, Phase.HUMAN)
 
 _known: TypeAdapter[Known] = TypeAdapter(Known)
@@ -97,6 +101,7 @@ class Engine:
         self._awake: dict[str, asyncio.Event] = {}
         self._catching: set[str] = set()
         self._held: set[str] = set()
+        self._desk_acts: set[str] = set()  # where it may wait behind a customer whose turn has not come
         self._number = 0
         self._group: asyncio.TaskGroup | None = None
         self._stopping = False
@@ -160,6 +165,8 @@ class Engine:
                 item.place.platform, item.type, time.perf_counter() - started, new=seq is not None
             )
             if seq is not None:
+                if is_staff(item.actor):
+                    self._desk_acts.add(key)
                 self.wake(key)
         return None
 
@@ -253,6 +260,7 @@ class Engine:
         finally:
             self._tasks.pop(conversation, None)
             self._awake.pop(conversation, None)
+            self._desk_acts.discard(conversation)
             if awake.is_set() and not self._stopping:
                 self._start(conversation)
 
@@ -263,7 +271,7 @@ class Engine:
         awake.clear()
 
     async def _safely(self, conversation: str) -> float | None:
-        """One round; when to look again, None: nothing waits. The one broad catch of the process."""
+        """One round; when to look again, None: nothing waits. The one broad catch of the line."""
         step: Step | None = None
         try:
             async with self._places:
@@ -279,11 +287,12 @@ class Engine:
                 if found.step is None:
                     return found.again_at
                 turn = self._turn(found.step, now)
-                if turn > now:
+                step = found.step if turn <= now else await self._ahead(conversation, now)
+                if step is None:
                     return turn
-                step = found.step
                 await self._step(conversation, case, step, rows)
-                if len(step.seqs) == len(rows) < READ_AT_ONCE and not self._news(conversation):
+                all_of_it = step is found.step and len(step.seqs) == len(rows) < READ_AT_ONCE
+                if all_of_it and not self._news(conversation):
                     return None  # that was all; whoever records more wakes this conversation again
         except Conflict:
             return self._clock.now()
@@ -316,6 +325,17 @@ class Engine:
         first = isinstance(step.event, MessageReceived) and step.attempts == 0
         return self._pace.turn(step.event.actor, now) if first else now
 
+    async def _ahead(self, conversation: str, now: float) -> Step | None:
+        """What the desk does here while a customer's flood waits its turn: a claim must not wait behind it."""
+        if conversation not in self._desk_acts:
+            return None
+        self._desk_acts.discard(conversation)
+        _, rows = await self._storage.waiting(conversation, READ_AHEAD)
+        found = fold([row for row in rows if is_staff(row.event.actor)], now, 0.0)
+        if found.step is not None:
+            self._desk_acts.add(conversation)  # there may be more
+        return found.step
+
     async def _stumble(self, conversation: str, step: Step | None, error: str) -> None:
         if step is None:
             return
@@ -338,6 +358,9 @@ class Engine:
         started = time.perf_counter()
         event, now = step.event, self._clock.now()
         case = loaded or await self._fresh(conversation, event, now)
+        speaks = isinstance(event, MessageReceived) and not engaged(case)
+        if (speaks or not case.customer.id) and event.actor is not None:
+            case = replace(case, customer=event.actor)  # until somebody has said something it is nobody's
         if not concerns(case, event, self.policy):
             await self._storage.drop(step.seqs, "not for us")
             if isinstance(event, MessageReceived):  # its author may be watching for what comes of it
@@ -351,6 +374,8 @@ class Engine:
         if isinstance(event, MessageReceived):
             if self._news(conversation):
                 _, rows = await self._storage.waiting(conversation)
+                if changed_meanwhile(step, rows):
+                    return  # once more, as its author has left it
             known = replace(known, solved_by_others=stepped_in(case, event, rows))
         known = replace(known, next_number=self._number)  # others may have opened tickets while we gathered
         decided_at = time.perf_counter()
@@ -370,6 +395,15 @@ class Engine:
         if change.wakes or change.cancels:
             self.clockwork.nudge()
         self._tell(case, decision, event, known, now, ms)
+        await self._follow_up(conversation, decision, known)
+
+    async def _follow_up(self, conversation: str, decision: Decision, known: Known) -> None:
+        """What is committed stays so, whatever becomes of this."""
+        for work in self.after:
+            try:
+                await work(conversation, decision, known)
+            except Exception:
+                log.exception("follow_up_failed", conversation=conversation)
 
     async def _fresh(self, conversation: str, event: Inbound, now: float) -> Case:
         """A conversation of which nothing is known; one whose person was erased goes on in the thread that it has."""
@@ -445,6 +479,13 @@ class Engine:
         """Put an event of the process itself on the line (a chore's result)."""
         if await self._storage.record(event, conversation, self._clock.now()) is not None:
             self.wake(conversation)
+
+
+def changed_meanwhile(step: Step, rows: Sequence[Recorded]) -> bool:
+    """Has its author edited or deleted what is being worked on?"""
+    mine = {ref.id for ref in step.refs}
+    new = [row.event for row in rows if row.seq not in step.seqs]
+    return any(isinstance(event, MessageEdited | MessageDeleted) and event.ref.id in mine for event in new)
 
 
 def stepped_in(case: Case, event: MessageReceived, rows: Sequence[Recorded]) -> bool:

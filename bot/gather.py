@@ -84,7 +84,18 @@ class Gatherer:
         self._writing, self._agents, self._zone = writing, agents, zone
 
     async def known(self, case: Case, step: Step, number: int, anchor: str, now: float) -> Known:
-        """The facts for one step. `number`: the next free ticket number; `anchor`: of the message it is about."""
+        """The facts for one step. `number`: the next free ticket number; `anchor`: of the message it is about.
+
+        Where other knowledge came into use while they were collected, they are collected once more: what was taken out
+        is told to nobody from then on, however long a language model takes.
+        """
+        while True:
+            known = await self._collected(case, step, number, anchor, now)
+            info = self._library.info
+            if not known.snapshot or info is None or known.snapshot == info.id:
+                return known
+
+    async def _collected(self, case: Case, step: Step, number: int, anchor: str, now: float) -> Known:
         event = step.event
         if self._agents is not None:
             await self._agents.heard(event)

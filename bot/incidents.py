@@ -81,10 +81,10 @@ class Incidents:
             one.told = True
         if told:
             return
-        examples = list(dict.fromkeys(a.question for a in alike))[-3:]
         event = ChoreDone(
             keys=(f"incident-suspected:{case.id}:{now:.0f}",), place=case.place, actor=None, occurred_at=now,
             chore="incident_suspected", ok=True,
-            result={"people": len(people), "minutes": round(self._seconds / 60), "examples": examples},
+            # An example of this conversation's own: what it holds of others' words would outlive their erasure.
+            result={"people": len(people), "minutes": round(self._seconds / 60), "examples": [question]},
         )  # fmt: skip
         await self._put(event, conversation)

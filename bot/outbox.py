@@ -36,6 +36,7 @@ RECHECK_SECONDS = (
     10.0  # platform.md §3.6: before an ambiguous post may be sent again where keys are best effort
 )
 DOUBTFUL_MAX = 10_000
+THREADS_OPENED = 2  # so often a thread that is gone is opened again for one message
 
 
 class Unknowable(port.Ambiguous):
@@ -225,6 +226,8 @@ class Outbox:
             return await self._chore(row)
         platform, channel = await self._where(row.out)
         if platform in self._up:
+            if not self._up[platform].is_set() or self._frozen.get(platform, 0) > self._clock.now():
+                self.doubt(row.case_id)  # much may happen while it waits, an erasure too
             await self._up[platform].wait()
             await self._clock.until(self._frozen.get(platform, 0))
             if row.out.do == "post":
@@ -370,6 +373,8 @@ class Outbox:
             case port.TooLate():
                 await self._storage.sent(row, None, now)
                 return None
+            case port.Gone() if row.attempts <= THREADS_OPENED and await self._opened_again(row, adapter, op):
+                return await self._again(row, unsent, now, str(error))
             case port.Gone():
                 return await self._park(row, "gone", str(error))
             case port.Forbidden():
@@ -404,6 +409,20 @@ class Outbox:
         if event is not None and conversation is not None:
             self._wake(conversation)
         return None
+
+    async def _opened_again(self, row: Row, adapter: ChatAdapter | None, op: port.Op | None) -> bool:
+        """A card's thread that is gone while the card is there, or that a card posted anew does not have yet: is it
+        open now?"""
+        if adapter is None or adapter.caps.thread_model != "channel" or not isinstance(op, port.Post):
+            return False
+        ref = await self._storage.anchored(row.out.under) if row.out.under.endswith("/card") else None
+        if ref is None:
+            return False
+        try:
+            await adapter.deliver(port.OpenThread(ref, row.out.under.partition("/")[0]), 0, f"{row.key}/open")
+        except port.AdapterError:
+            return False
+        return True
 
     async def _repost(self, row: Row, op: port.Edit) -> Row | None:
         """A card that somebody deleted is posted anew; its anchor then names the new message."""

@@ -69,14 +69,16 @@ class Preview:
         """A failed golden case refuses the snapshot unless an admin forces it, by name."""
         return bool(self.failed_golden)
 
-    def data(self, *, activated: bool) -> dict[str, Any]:
+    def data(self, *, activated: bool, quoting: bool = True) -> dict[str, Any]:
+        """`quoting`: with the questions that customers asked, which no record may keep for longer than they do."""
+
         def shown(changes: Sequence[Change]) -> list[dict[str, str]]:
             return [{"question": c.question, "before": c.before, "after": c.after} for c in changes[:SHOWN]]
 
         return {
             "snapshot": self.snapshot, "previous": self.previous, "activated": activated, "topics": self.topics,
             "passages": self.passages, "embedded": self.embedded, "replayed": self.replayed, "same": self.same,
-            "changed": shown(self.changed), "lost": shown(self.lost), "gained": shown(self.gained),
+            **({"changed": shown(self.changed), "lost": shown(self.lost), "gained": shown(self.gained)} if quoting else {}),
             "golden": self.golden,
             "failed_golden": [
                 {"question": g.question, "expected": g.expected, "got": g.got} for g in self.failed_golden[:SHOWN]
@@ -137,7 +139,7 @@ class Reloader:
             "reload",
             f"{self._clock.now():.3f}",
             "",
-            {**preview.data(activated=True), "by": by},
+            {**preview.data(activated=True, quoting=False), "by": by},
             self._clock.now(),
         )
         log.info("snapshot_activated", snapshot=info.id, topics=info.topics, forced=preview.blocked, by=by)

@@ -256,8 +256,8 @@ class Reports:
         counts, rows = await self._storage.erase(
             customer.platform, customer.tenant, customer.id, self._farewell, self._now()
         )
-        await self._storage.scrub()
         self._promised(rows)
+        await self._storage.scrub()
         return dict(counts)
 
     async def verify(self) -> dict[str, Any]:

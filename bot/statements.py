@@ -143,7 +143,8 @@ def finish(
 
 def commit(db: sqlite3.Connection, change: Commit) -> list[Row]:
     case = change.case
-    save_case(db, change)
+    if change.before is not None or change.decision != "refuse":  # a refusal begins no conversation
+        save_case(db, change)
     raised = change.before is not None and case.epoch > change.before.epoch
     if raised:
         db.execute(
@@ -184,9 +185,10 @@ def save_case(db: sqlite3.Connection, change: Commit) -> None:
         )  # fmt: skip
     else:
         cursor = db.execute(
-            "UPDATE cases SET epoch = ?, version = ?, phase = ?, state = ?, updated_at = ? WHERE id = ? AND version = ?",
-            (case.epoch, case.version, case.phase, state, change.now, case.id, change.before.version),
-        )
+            """UPDATE cases SET customer = ?, epoch = ?, version = ?, phase = ?, state = ?, updated_at = ?
+               WHERE id = ? AND version = ?""",
+            (case.customer.id, case.epoch, case.version, case.phase, state, change.now, case.id, change.before.version),
+        )  # fmt: skip
     if cursor.rowcount != 1:
         raise Conflict(case.id)
     tickets = [t for t in (change.before.ticket if change.before else None, case.ticket) if t is not None]
@@ -219,8 +221,10 @@ def save_ticket(db: sqlite3.Connection, case: Case, t: Ticket) -> None:
 def journal(db: sqlite3.Connection, change: Commit) -> int:
     content = json.dumps(change.content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     last = db.execute("SELECT hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    # As a hash: platforms put the id of whoever acts into some keys, and this row outlives an erasure.
+    key = hashlib.sha256(change.event_key.encode()).hexdigest()[:32]
     row = {
-        "at": change.now, "case_id": change.case.id, "event": change.event, "event_key": change.event_key,
+        "at": change.now, "case_id": change.case.id, "event": change.event, "event_key": key,
         "decision": change.decision, "why": change.why, "phase": str(change.case.phase),
         "ticket": change.case.ticket.number if change.case.ticket else None, "ms": round(change.ms, 3),
         "content_hash": hashlib.sha256(content.encode()).hexdigest(), "previous": last[0] if last else "",
@@ -337,6 +341,14 @@ def parts_of(db: sqlite3.Connection, name: str) -> sqlite3.Cursor:
 
 
 def anchor(db: sqlite3.Connection, name: str, case_id: str, ref: MsgRef, now: float) -> None:
+    if name.endswith(
+        "/card"
+    ):  # posted anew: what is written in the thread of the one before still belongs to it
+        db.execute(
+            """INSERT OR REPLACE INTO anchors SELECT name || '/' || message, case_id, platform, channel, message, ref, at
+               FROM anchors WHERE name = ? AND message != ?""",
+            (name, ref.id),
+        )
     db.execute(
         "INSERT OR REPLACE INTO anchors VALUES (?, ?, ?, ?, ?, ?, ?)",
         (name, case_id, ref.place.platform, ref.place.channel, ref.id, ref_json.dump_json(ref).decode(), now),

@@ -40,7 +40,21 @@ def erase_person(
         nobody = Case(case.id, case.place, Actor(case.place.platform, case.place.tenant, ""))
         change, entry = Commit(None, nobody, "", (), now), int(now * 1000)
         told += [sql.promise(db, out, change, entry, n, leaving=False) for n, out in enumerate(outs)]
+    if found:
+        forget_reports(db)
     return counts, told
+
+
+def forget_reports(db: sqlite3.Connection) -> None:
+    """Reports quote customers, and stand in the history of whoever asked for them: whose words are in which is not
+    kept, so all of them go."""
+    db.execute("UPDATE journal SET content = NULL WHERE event = 'chore_done' AND content NOT NULL")
+    db.execute("DELETE FROM inbox WHERE kind = 'chore_done' AND state != 'new'")
+    db.execute(f"DELETE FROM outbox WHERE audience = 'person' AND state NOT IN {sql.WAITING}")
+    db.execute(
+        """UPDATE records SET data = json_remove(data, '$.changed', '$.lost', '$.gained')
+           WHERE kind = 'reload'"""
+    )
 
 
 def was_erased(db: sqlite3.Connection, case_id: str) -> bool:

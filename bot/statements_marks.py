@@ -39,6 +39,15 @@ def watch(db: sqlite3.Connection, places: Sequence[Mark], now: float) -> None:
     db.executemany("INSERT OR IGNORE INTO marks VALUES (?, ?, ?, ?, ?)", rows)
 
 
+def forget(db: sqlite3.Connection, before: float) -> None:
+    """Threads and direct messages of conversations that are no longer kept; channels are watched for ever."""
+    db.execute(
+        """DELETE FROM marks WHERE at < ? AND (place NOT LIKE '%:-' OR json_extract(data, '$.kind') = 'dm')
+           AND place NOT IN (SELECT conversation FROM cases)""",
+        (before,),
+    )
+
+
 def marks(db: sqlite3.Connection, platform: str) -> list[Mark]:
     """Where something may have been missed, each with the last message known: the channels, the conversations (also
     those in which nobody has written twice yet) and the staff threads of open tickets; with the messages there that

@@ -312,6 +312,7 @@ class Storage:
                 (before_content,),
             ).fetchall()
             erase.erase_cases(db, [row[0] for row in old])
+            stored_marks.forget(db, before_content)
             db.execute("DELETE FROM records WHERE kind = 'erased' AND at < ?", (before_content,))
             db.execute(
                 """DELETE FROM anchors WHERE at < ? AND case_id NOT IN (SELECT id FROM cases)
@@ -320,7 +321,8 @@ class Storage:
                 (before_seen,),
             )
             db.execute(
-                "DELETE FROM outbox WHERE state IN ('sent', 'superseded', 'withdrawn') AND created_at < ?",
+                """DELETE FROM outbox WHERE created_at < ? AND (state IN ('sent', 'superseded', 'withdrawn')
+                   OR state = 'failed' AND case_id NOT IN (SELECT id FROM cases))""",
                 (before_seen,),
             )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
-from adapters.port import AdapterFatal, ChatAdapter, PlatformName, Sink
+from adapters.port import AdapterError, AdapterFatal, ChatAdapter, PlatformName, Sink
 
 log = structlog.get_logger("supervisor")
 
@@ -39,8 +39,8 @@ async def supervise(
             log.error("adapter_fatal", platform=name, detail=str(error))  # noqa: TRY400 - the text says what to do
             return
         except Exception as error:  # noqa: BLE001 - whatever it was, the others live on
-            sink.state(name, "down", f"{type(error).__name__}: {error}")
-            log.warning("adapter_down", platform=name, detail=f"{type(error).__name__}: {error}")
+            sink.state(name, "down", told(error))
+            log.warning("adapter_down", platform=name, detail=told(error))
         else:
             sink.state(name, "stopped" if stop.is_set() else "down")
         if stop.is_set():
@@ -49,3 +49,10 @@ async def supervise(
         wait = min(BACKOFF_CAP_SECONDS, base_seconds * 2 ** min(failures, 12)) * jitter()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), wait)
+
+
+def told(error: Exception) -> str:
+    """What everybody may read of a failure: the words of platforms and of the network; others may quote what they could
+    not read, which may be what people wrote."""
+    kind = type(error).__name__
+    return f"{kind}: {error}" if isinstance(error, AdapterError | OSError) else kind

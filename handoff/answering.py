@@ -17,7 +17,7 @@ from handoff.model import Found, Hit, Level, Phase, Proposed, Tried
 from handoff.policy import stricter_level
 from handoff.politeness import small_talk
 from handoff.summary import shorten
-from handoff.turn import Turn
+from handoff.turn import REMEMBERED, Turn
 
 OPTIONS_MAX = 3
 ABOUT_CHARACTERS = 150
@@ -170,7 +170,7 @@ def say_answer(
         offered=None,
         pending_question="",
         others=(),
-        tried=(*t.case.tried, tried),
+        tried=(*t.case.tried[1 - REMEMBERED :], tried),
     )
     handed = escalation.pass_on(t, passed_on, draft) if passed_on else None
     t.say(

@@ -69,7 +69,14 @@ def release(t: Turn) -> Decision:
 
 def give_back(t: Turn, line: Line) -> None:
     """Nobody has it; the queue is told."""
-    t.move("release", assignee=None, claimed_at=None, reminded_at=None, waiting_since=t.now)
+    t.move(
+        "release",
+        assignee=None,
+        claimed_at=None,
+        acknowledged_at=None,  # whoever was looking no longer is
+        reminded_at=None,
+        waiting_since=t.now,
+    )
     t.change(phase=Phase.DESK)
     t.staff(line)
     if tickets.calls_on_call(t.ticket):

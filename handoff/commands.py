@@ -45,7 +45,7 @@ def _help(t: Turn, name: str) -> Decision:
         key = "refused.unknown_command_like" if near else "refused.unknown_command"
         t.whisper(key, command=name[:40], like=near[0] if near else "")
     t.tell(Help(verbs, tuple(sorted(t.policy.canned)) if "reply" in verbs else ()))
-    return t.done("command", f"help ({name or 'no verb'})")
+    return t.done("command", "help" if name in ("", "help") else "help (no such command)")
 
 
 def _chore(t: Turn, event: CommandInvoked, name: str) -> Decision:
@@ -110,10 +110,12 @@ def _incident_over(t: Turn, event: ChoreDone) -> Decision:
         return t.ignore(f"the end of {incident} was told already")
     t.change(counters={**t.case.counters, mark: 1})
     fact = IncidentOver(text)
-    if t.case.phase in SILENT and t.open_ticket is not None:
+    if t.case.phase not in SILENT:
+        t.say(fact)
+    elif t.open_ticket is not None:
         t.staff(fact)
     else:
-        t.say(fact)
+        t.notify(fact)
     return t.done("incident", f"{incident} is over")
 
 

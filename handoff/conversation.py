@@ -12,8 +12,15 @@ from adapters.port import MessageReceived
 from handoff import answering, collect, escalation, reasons
 from handoff.effects import Decision, Effect, Keep, Mark, Say
 from handoff.facts import Incident, Line, Shadow
-from handoff.model import Fired, Phase
-from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, TriggerRule, stricter_level, stricter_mode
+from handoff.model import Fired, Hit, Phase
+from handoff.policy import (
+    DEFAULT_TRIGGER,
+    TRIGGERS,
+    TriggerRule,
+    same_person,
+    stricter_level,
+    stricter_mode,
+)
 from handoff.turn import Turn
 
 SAME_ISSUE_TIMES = 3
@@ -148,15 +155,20 @@ def _why(t: Turn, fired: Fired) -> str:
 def _while_collecting(t: Turn, event: MessageReceived, text: str, mode: str) -> Decision:
     """A form is open: a new question that we can answer interrupts it politely; anything else is its answer."""
     found = t.known.found[0] if t.known.found else None
-    if found is None or not found.hits or found.confidence < found.threshold_answer or mode != "answer":
-        return collect.answered(t, text, event.files)
-    level = stricter_level(found.hits[0].level, t.policy.category(found.hits[0].category).level)
-    if level != "answer":
-        return collect.answered(t, text, event.files)
+    answers = found is not None and found.hits and found.confidence >= found.threshold_answer
+    if found is None or not answers or mode != "answer" or _for_people(t, found.hits[0]):
+        if same_person(event.actor, t.case.customer):
+            return collect.answered(t, text, event.files)
+        t.whisper("refused.their_form")
+        return t.done("refuse", "a third person does not answer the customer's form")
     open_form = t.case.collecting
     answering.say_answer(t, [found], [found.hits[0]], offer=False)
     t.change(phase=Phase.COLLECTING, collecting=open_form and replace(open_form, interrupted=True))
     return collect.proceed(t, "a new question was answered; back to the form", again=True)
+
+
+def _for_people(t: Turn, hit: Hit) -> bool:
+    return stricter_level(hit.level, t.policy.category(hit.category).level) != "answer"
 
 
 def _small_talk(t: Turn, event: MessageReceived) -> Decision | None:

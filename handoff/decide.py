@@ -32,6 +32,7 @@ from adapters.port import (
 from handoff import (
     claim,
     commands,
+    escalation,
     feedback,
     listening,
     politeness,
@@ -242,6 +243,8 @@ def _delivery_failed(t: Turn, event: DeliveryFailed) -> Decision:
     """Something did not reach its reader: staff see it where they work. Never answered in the place that failed."""
     t.keep("audit", f"failed/{event.anchor}", kind=event.kind, audience=event.audience, at=t.now)
     if event.audience != "customer":
+        if event.audience == "staff" and event.kind == "gone" and escalation.show_again(t, event.anchor):
+            return t.done("delivery_failed", "the card was gone with its thread; both are there again")
         return t.done("delivery_failed", f"to {event.audience}: {event.kind}")
     if event.anchor == t.case.moving:
         t.change(moving="")  # there will be no private place; what comes next is said where it was asked

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from adapters.port import Actor, MessageReceived
+from adapters.port import Actor, MessageReceived, Place
 from handoff import fields, priority, private, reasons, triggers
 from handoff import ticket as tickets
-from handoff.effects import CloseThread, Link, Open, Say, Update
+from handoff.effects import CloseThread, Effect, Fact, Link, Open, Say, Unsay, Update
 from handoff.facts import Draft as DraftFact
 from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Source, Transcript
 from handoff.model import Case, Hit, Known, Phase, Proposed, Said, Ticket, TicketState, Tried
@@ -22,6 +22,9 @@ from handoff.turn import Turn
 SUBJECT_CHARACTERS = 80
 LINES_ONE_BY_ONE = 12
 OFTEN, RECENT_SECONDS, UNHAPPY = 3, 30 * 86_400, 2
+SHOWN_AGAIN_SECONDS = 60.0
+ONE_MESSAGE = 900  # so much fits into one message everywhere, whatever must be escaped in it
+LINE_CHARACTERS = 60  # what stands around a line of a transcript
 NOTHING = Proposed()
 ASKS_FOR_SOMEBODY, BARE_WORDS = frozenset(("human", "manager")), 9
 
@@ -282,15 +285,34 @@ def _show_staff(t: Turn, draft: Proposed) -> None:
     if desk is None:
         t.rule("no desk", f"route {ticket.route} has no staff channel on {t.case.place.platform}")
         return
-    t.add(
-        Say(desk, t.card_fact(), "staff", "notice", f"{ticket.id}/card"),
-        Open(t.card, f"{ticket.id} {ticket.subject}"[:80], "staff"),
-    )
-    _so_far(t)
+    _put_card(t, desk)
     if tickets.calls_on_call(ticket):
         call(t)
     if draft.text:
         offer_draft(t, draft, ticket.confidence)
+
+
+def _put_card(t: Turn, desk: Place) -> None:
+    t.add(
+        Say(desk, t.card_fact(), "staff", "notice", f"{t.ticket.id}/card"),
+        Open(t.card, f"{t.ticket.id} {t.ticket.subject}"[:80], "staff"),
+    )
+    _so_far(t)
+
+
+def show_again(t: Turn, anchor: str) -> bool:
+    """Something for the thread under the card found neither: somebody deleted the card, or it never arrived. It is put
+    there anew, with everything said so far, so that no word of the customer is lost to the desk. What had waited for
+    the same thread fails as well, and changes nothing more."""
+    ticket = t.open_ticket
+    desk = t.policy.desk(ticket.route, t.case.place.platform) if ticket is not None else None
+    if ticket is None or desk is None or not anchor.startswith(f"{ticket.id}/in/"):
+        return False
+    if t.now - t.case.counters.get("shown", 0) < SHOWN_AGAIN_SECONDS:
+        return False
+    t.change(counters={**t.case.counters, "shown": int(t.now)})
+    _put_card(t, desk)
+    return True
 
 
 def offer_draft(t: Turn, draft: Proposed, confidence: float) -> None:
@@ -337,14 +359,23 @@ def copy(t: Turn, line: Said, unsupported: str = "") -> None:
         t.add(Link(f"{number}/from/{ref.id}", ref))
 
 
-def recopied(t: Turn, line: Said) -> Update:
-    """The copy of a line that was edited or deleted, as it must look now."""
+def recopied(t: Turn, line: Said, had: Said) -> tuple[Effect, ...]:
+    """The copy of a line that was edited or deleted, as it must look now. Where it stands in several messages only the
+    first can be changed, so it is put there anew."""
     number, said, opened = t.ticket.id, t.case.said, t.ticket.opened_at
     before = [s for s in said if s.at <= opened]
     older = before[:-LINES_ONE_BY_ONE]
+    what: Fact
     if line.ref is None or line in older:
-        return Update(f"{number}/transcript", Transcript(number, tuple(older)))
-    return Update(f"{number}/in/{line.ref.id}", InThread(line))
+        name, what = f"{number}/transcript", Transcript(number, tuple(older))
+        long = sum(len(s.text) + LINE_CHARACTERS for s in (*older, had)) > ONE_MESSAGE
+    else:
+        name, what = f"{number}/in/{line.ref.id}", InThread(line)
+        long = max(len(had.text), len(line.text)) > ONE_MESSAGE and not line.deleted
+    if not long:
+        return (Update(name, what),)
+    files = line.files if isinstance(what, InThread) else ()
+    return Unsay(name, "staff"), Say(t.card, what, "staff", "notice", name, files=files)
 
 
 def transcript(t: Turn) -> Transcript:

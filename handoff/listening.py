@@ -68,6 +68,10 @@ def concerns(case: Case, event: Inbound, policy: Policy) -> bool:
     """
     if isinstance(event, MessageReceived):
         return _message_concerns(case, event, policy)
+    if (
+        event.actor is None and not case.customer.id
+    ):  # a thread of people among themselves, or one that was erased
+        return False
     if isinstance(event, (MessageEdited, MessageDeleted, ReactionChanged)):
         return engaged(case) and (event.actor is None or not event.actor.is_bot)
     return True

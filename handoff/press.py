@@ -170,6 +170,9 @@ def on_message(
     refused = t.refused(verb)
     if refused is not None:
         return refused
+    by_a_bot = event.target_author.is_bot
+    if by_a_bot and (event.verb == "help" or not listening.engaged(t.case)):
+        return t.no("refused.bot_message", "a bot's message needs no help", verb=event.verb)
     if not listening.engaged(t.case):
         t.change(customer=event.target_author)
     if t.open_ticket is not None:
@@ -187,12 +190,12 @@ def on_message(
         t.event = said
         return as_customer(t, said)
     by = t.actor
-    author = event.target_author
-    t.remember("customer", author.name, event.target_text, event.target)
+    if not by_a_bot:
+        t.remember("customer", event.target_author.name, event.target_text, event.target)
     t.change(started_at=t.case.started_at or t.now)
     t.event = said
     why = t.policy.phrase("why.agent", name=by.name or by.id)
-    escalation.escalate(t, "agent", why, question=event.target_text, by=by)
+    escalation.escalate(t, "agent", why, question="" if by_a_bot else event.target_text, by=by)
     t.event = event
     t.whisper("staff.escalated", ticket=t.ticket.id)
     return t.done("escalate", f"{by.name or by.id} escalated a message")

@@ -86,7 +86,7 @@ def staff_said(t: Turn, event: MessageReceived) -> Decision:
         case "canned":
             return canned(t, rest, event)
         case other:
-            return t.no("refused.unknown_order", f"!{other} is no order", verb=other, order=other)
+            return t.no("refused.unknown_order", "no such order", verb=other, order=other)
 
 
 def reply(
@@ -107,6 +107,14 @@ def reply(
     text = text.strip()
     if not text and not files:
         return t.no("refused.empty", "an empty reply", verb="reply")
+    if (unfit := _unfit_text(t, text, sure=sure)) is not None:
+        return unfit
+    _send(t, text, files, order)
+    return t.done("reply", f"{t.actor.name or t.actor.id} replies on {t.ticket.id}")
+
+
+def _unfit_text(t: Turn, text: str, *, sure: bool) -> Decision | None:
+    """Why these words are not sent to the customer, neither as a reply nor as its new text."""
     open_slots = slots_in(text, t.policy)
     if open_slots:
         slots = ", ".join(f"{{{s}}}" for s in open_slots)
@@ -115,8 +123,7 @@ def reply(
         return t.no("refused.other_ticket", f"the text is about {other}", verb="reply", other=other)
     if len(text) > REPLY_CHARACTERS:
         return t.no("refused.long", "a reply that is too long", verb="reply", limit=str(REPLY_CHARACTERS))
-    _send(t, text, files, order)
-    return t.done("reply", f"{t.actor.name or t.actor.id} replies on {t.ticket.id}")
+    return None
 
 
 def _other_ticket(t: Turn, text: str) -> str:
@@ -203,8 +210,7 @@ def undo(t: Turn, n: int) -> Decision:
         or t.now - sent > t.policy.undo_seconds
     ):
         return t.no("refused.undo_late", "the undo window is over", verb="undo")
-    said = list(t.case.said)
-    at = next((i for i in range(len(said) - 1, -1, -1) if said[i].who == "agent"), None)
+    said, at = list(t.case.said), _newest_reply(t.case)
     if at is None or said[at].deleted:
         return t.no("refused.undo_late", "that reply was taken back already", verb="undo")
     text = said[at].text
@@ -213,6 +219,7 @@ def undo(t: Turn, n: int) -> Decision:
     take_reply_back(t, n, sent)
     t.add(
         Withdraw(f"{t.ticket.id}/out/{n}"),
+        Unsay(f"{t.ticket.id}/out/{n}", "customer"),  # where it was leaving at this very moment
         Update(f"{t.ticket.id}/preview/{n}", preview(t, n, text, "undone")),
     )
     return t.done("undo", f"reply {n} was taken back before it was sent")
@@ -220,7 +227,8 @@ def undo(t: Turn, n: int) -> Decision:
 
 def window_closed(t: Turn, n: int) -> Decision:
     """The undo window is over: the preview says that the reply is sent."""
-    line = next((s for s in reversed(t.case.said) if s.who == "agent"), None)
+    at = _newest_reply(t.case)
+    line = t.case.said[at] if at is not None else None
     if line is None or line.deleted or line.edited or t.case.counters.get("reply", 0) != n:
         return t.ignore("that reply is no longer the newest")
     if f"failed/{n}" in t.case.counters:
@@ -234,10 +242,21 @@ def undelivered(t: Turn, n: int) -> None:
     newest = t.case.counters.get("reply", 0) == n
     take_reply_back(t, n, t.case.counters.get("sent", 0) / 1000 if newest else 0.0)
     t.change(counters={**t.case.counters, f"failed/{n}": 1})
-    line = next((s for s in reversed(t.case.said) if s.who == "agent"), None)
+    at = _newest_reply(t.case)
+    line = t.case.said[at] if at is not None else None
     if newest and line is not None and not line.deleted:
         failed = replace(preview(t, n, line.text, "failed"), name=line.name, files=line.files)
         t.add(Update(f"{t.ticket.id}/preview/{n}", failed))
+
+
+def _newest_reply(case: Case) -> int | None:
+    """Where in the conversation the newest reply stands. What an agent wrote in the customer's thread is none: the bot
+    did not carry it, and cannot take it back."""
+    for i in range(len(case.said) - 1, -1, -1):
+        line = case.said[i]
+        if line.who == "agent" and (line.ref is None or f"order/{line.ref.id}" in case.counters):
+            return i
+    return None
 
 
 def take_reply_back(t: Turn, n: int, sent: float) -> None:
@@ -262,9 +281,7 @@ def canned(t: Turn, rest: str, order: MessageReceived | None = None) -> Decision
         return t.no("refused.none_canned", "no canned replies are configured", verb="reply")
     if name not in t.policy.canned:
         names = ", ".join(sorted(t.policy.canned))
-        return t.no(
-            "refused.no_canned", f"no canned reply {name!r}", verb="reply", order=name or "-", names=names
-        )
+        return t.no("refused.no_canned", "no such canned reply", verb="reply", order=name or "-", names=names)
     values = {k: quoted or bare for k, quoted, bare in _GIVEN.findall(given)}
     return reply(t, expanded(t, t.policy.canned[name], values), (), order)
 
@@ -316,17 +333,21 @@ def _order_edited(t: Turn, event: MessageEdited, n: int, index: int) -> Decision
     text, line = event.text[order.end() :].strip(), t.case.said[index]
     if text == line.text or not text or line.deleted:
         return t.ignore("the edit changed no word")
-    if open_slots := slots_in(text, t.policy):
-        slots = ", ".join(f"{{{s}}}" for s in open_slots)
-        return t.no("refused.unfilled", f"unfilled: {slots}", verb="reply", slots=slots)
+    if event.actor is not None and not is_staff(event.actor):
+        return t.no("refused.staff_only", "an order changed by somebody who is no agent", verb="reply")
+    if (unfit := _unfit_text(t, text, sure=bool(order.group(2)))) is not None:
+        return unfit
     said = list(t.case.said)
     said[index] = replace(line, text=text, edited=True)
     t.change(said=tuple(said))
-    number = _number(t)
-    t.add(
-        Update(f"{number}/out/{n}", Relayed(text, line.name, line.files), "customer", speaking_as=line.name),
-        Update(f"{number}/preview/{n}", preview(t, n, text, "edited")),
-    )
+    number, name, told = _number(t), line.name, Relayed(text, line.name, line.files)
+    out = f"{number}/out/{n}"
+    if max(len(text), len(line.text)) <= escalation.ONE_MESSAGE:
+        t.add(Update(out, told, "customer", speaking_as=name))
+    else:  # it stands in several messages, or will: of these only the first can be changed
+        say = Say(t.there, told, "customer", "agent", out, speaking_as=name, files=line.files)
+        t.add(Withdraw(out), Unsay(out, "customer"), say)
+    t.add(Update(f"{number}/preview/{n}", preview(t, n, text, "edited")))
     return t.done("edit", f"reply {n} follows the edit")
 
 
@@ -345,6 +366,9 @@ def deleted(t: Turn, event: MessageDeleted) -> Decision:
     said = list(t.case.said)
     said[index] = line
     t.change(said=tuple(said))
+    newest, sent = t.case.counters.get("reply", 0) == n, t.case.counters.get("sent", 0) / 1000
+    if newest and t.open_ticket is not None and t.now - sent <= t.policy.undo_seconds:
+        take_reply_back(t, n, sent)  # it was never sent
     number = _number(t)
     t.add(
         Withdraw(f"{number}/out/{n}"),
@@ -357,12 +381,12 @@ def deleted(t: Turn, event: MessageDeleted) -> Decision:
 def _rewrite(t: Turn, index: int, line: Said) -> None:
     """Change a line of the conversation, and the copy that staff see."""
     said = list(t.case.said)
-    said[index] = line
+    had, said[index] = said[index], line
     t.change(said=tuple(said))
     ticket = t.case.ticket
     if ticket is None or line.ref is None:
         return
-    t.add(escalation.recopied(t, line))
+    t.add(*escalation.recopied(t, line, had))
 
 
 def _number(t: Turn) -> str:

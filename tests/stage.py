@@ -180,6 +180,7 @@ class Stage:
         gatherer.known = watched(gatherer.known)
         app.storage._do = watched(app.storage._do)  # type: ignore[method-assign, assignment]
         app.outbox._chores = watched(app.outbox._chores)
+        app.engine.after = [watched(work) for work in app.engine.after]
         for adapter in adapters:
             adapter.deliver = watched(self._deliverer(adapter.deliver))  # type: ignore[method-assign]
             adapter.reconcile = watched(adapter.reconcile)  # type: ignore[method-assign]

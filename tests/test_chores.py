@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -203,3 +204,27 @@ def button(desk: Desk, label: str, ticket: str) -> Seen:
         m for m in desk.driver.seen("desk")
         if label in m.buttons and any(arg.startswith(f"{ticket}.") for _, arg in m.handles)
     )  # fmt: skip
+
+
+async def test_whoever_was_told_of_an_incident_hears_of_its_end_also_after_a_crash(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process dies when the incident is closed and nobody was told yet: the chore is done again."""
+    await desk.runs("dana", "/firstline incident open Resetting passwords does not work right now.")
+    thread = await desk.says("ana", ASK)
+    assert "does not work right now" in desk.driver.seen("help", thread)[-1].text
+    recall = desk.app.chores._recall
+    tell = recall.incident_over
+
+    async def dies(incident: str, text: str) -> int:
+        monkeypatch.setattr(recall, "incident_over", tell)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(recall, "incident_over", dies)
+    await desk.driver.command("dana", "/firstline incident close It works again.")
+    await desk.driver.restart()
+    await desk.passes()
+
+    said = [m.text for m in desk.driver.seen("help", thread)]
+    assert sum("It works again." in text for text in said) == 1
+    assert await desk.app.storage.get("incident") == ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.pace import PEOPLE_MAX, WINDOW_SECONDS, Pace
-from tests.line.scene import DANA, Line, person, place, says, virtual
+from tests.line.scene import DANA, KIM, Line, person, place, presses, says, virtual
 
 ANSWER = "Approved text about refunds."
 
@@ -72,3 +72,23 @@ async def test_a_flood_waits_others_do_not_and_nothing_is_lost(tmp_path: Path) -
         threads = [s.ref.place.thread for s in line.home.shown.values() if ANSWER in s.text]
         assert sorted(threads) == sorted([*(str(n) for n in range(100, 190)), "500"])
         assert line.look("SELECT count(*) FROM inbox WHERE state = 'new'") == [0]
+
+
+@virtual
+async def test_a_claim_does_not_wait_behind_a_flood(tmp_path: Path) -> None:
+    """Seventy lines of the customer's are before it, and the customer's turn comes in a minute."""
+    line = Line(tmp_path)
+    line.engine._pace = Pace(20)
+    async with line.up():
+        await line.hears(says("HUMAN please", 100))
+        await line.passes(20)
+        await line.hears(*(says(f"word {n}", 101 + n) for n in range(70)))
+        await line.passes(1)
+        await line.hears(presses("claim", "T-1", KIM))
+        await line.passes(2)
+        assert line.look("SELECT assignee FROM tickets") == ["kim"]
+        assert line.look("SELECT count(*) FROM inbox WHERE state = 'new'")[0] > 40
+        await line.passes(600)
+        assert line.look("SELECT count(*) FROM inbox WHERE state = 'new'") == [0]
+        copies = [text for text in line.home.texts if "word " in text]
+        assert len(copies) == 70

@@ -26,6 +26,7 @@ from tests.handoff.scene import (
     THREAD,
     Scene,
     found,
+    person,
     whispered,
 )
 
@@ -634,6 +635,18 @@ def test_what_is_searched_for() -> None:
     assert wants_signals(scene.case, scene.message(KIM, "How?"), POLICY, 0) == ""
 
 
+def test_a_conversation_that_never_ends_does_not_grow_for_ever() -> None:
+    """A direct message is one conversation for years; the whole of it is written with every answer."""
+    scene = Scene(replace(POLICY, max_bot_turns=10_000), place=replace(THREAD, thread=None, kind="dm"))
+    for n in range(250):
+        scene.asks(
+            f"Question number {n} {'x' * n}?", found(replace(REFUND, topic=f"t{n}", title=f"Topic {n}"))
+        )
+    assert scene.case.counters["answer"] == 250
+    assert len(scene.case.tried) == len(scene.case.said) == 200
+    assert scene.case.tried[-1].receipt == "A-c-0123456789.250"
+
+
 # --- on somebody's message --------------------------------------------------------------------------------------
 
 
@@ -660,6 +673,30 @@ def test_escalate_on_a_message_is_for_agents_and_makes_a_ticket() -> None:
     assert whispered(scene.play(action("escalate", DANA))) == "customer.already"
     (said,) = [e for e in scene.log if isinstance(e, Say) and e.audience == "customer"]
     assert said.voice == "notice"
+
+
+BOT = replace(person("Firstline"), is_bot=True, is_self=True)
+
+
+@pytest.mark.parametrize("verb", ["help", "escalate"])
+def test_a_bots_message_needs_no_help(verb: str) -> None:
+    scene = Scene()
+    pressed = replace(action(verb, DANA), target_author=BOT, target_text="How do I get my money back?")
+    decision = scene.play(pressed, found=(found(REFUND),))
+    assert whispered(decision) == "refused.bot_message"
+    assert scene.told == []
+    assert (scene.case.ticket, scene.case.customer) == (None, ANA)
+
+
+def test_an_answer_of_the_bots_is_escalated_as_the_conversation_that_it_stands_in() -> None:
+    scene = Scene()
+    scene.asks("How do I get my money back?", found(REFUND))
+    lines = scene.case.said
+    scene.play(replace(action("escalate", DANA), target_author=BOT, target_text="Within 14 days."))
+    ticket = scene.case.ticket
+    assert ticket is not None
+    assert ticket.subject == "How do I get my money back?"
+    assert scene.case.said == lines
 
 
 def test_secrets_that_were_removed_are_told_to_the_customer_alone() -> None:

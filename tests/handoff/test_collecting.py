@@ -438,3 +438,16 @@ def test_a_number_is_recognised_by_the_label_in_any_language() -> None:
     scene.asks("Bestellnummer 123456 fehlt", found(LOGIN, sure=0.3))
     rule = replace(POLICY.categories["general"], fields=("order",))
     assert fields.answers(scene.case, rule, SPOKEN).private == {"order": "123456"}
+
+
+@pytest.mark.parametrize("text", ["cancel", "skip", "It happens since Monday"])
+def test_a_third_person_neither_answers_nor_ends_the_customers_form(text: str) -> None:
+    scene = Scene()
+    scene.asks("the export crashes", fired="bug")
+    before = scene.case.collecting
+    decision = scene.asks(text, by=BEN, message={"mentions_bot": True})
+    assert scene.case.collecting == before
+    assert whispered(decision) == "refused.their_form"
+    scene.asks("I pressed export")
+    assert scene.case.collecting is not None
+    assert scene.case.collecting.values == {"steps": "I pressed export"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.port import ChoreDone
-from handoff.effects import Chore, Whisper
+from handoff.effects import Chore, Say, Whisper
 from handoff.facts import Answer, Correction, Help, Incident, IncidentOver, Line, Report
 from handoff.policy import COMMANDS, PERMISSIONS
 from handoff.press import _FORMS, _PRESSES
@@ -132,6 +132,15 @@ def test_the_end_of_an_incident_is_told_once() -> None:
     for _ in range(2):
         scene.play(word_for("incident_over", incident="I-1", text="All well."))
     assert [type(f) for f in scene.told] == [Incident, IncidentOver]
+
+
+def test_where_a_person_has_stepped_in_the_bot_says_nothing_of_its_own_about_the_end_of_an_incident() -> None:
+    scene = Scene()
+    scene.asks("It is down", found(REFUND), incident="We are on it.", incident_id="I-1")
+    scene.steps_in(KIM)
+    scene.play(word_for("incident_over", incident="I-1", text="All well."))
+    (last,) = [e for e in scene.log if isinstance(e, Say) and isinstance(e.what, IncidentOver)]
+    assert last.voice == "notice"
 
 
 def test_slow_work_is_acknowledged() -> None:

@@ -57,6 +57,20 @@ from tests.handoff.scene import (
 S = TicketState
 
 
+def test_an_emergency_that_is_given_back_calls_again() -> None:
+    """Until somebody has it: whoever had it has looked, and no longer does."""
+    scene = Scene()
+    scene.asks("the site is down for everyone", fired="outage")
+    scene.presses(KIM, "claim")
+    assert "on_call" not in scene.timers
+    called = len(scene.staff_saw(OnCall))
+    scene.presses(KIM, "release")
+    assert len(scene.staff_saw(OnCall)) == called + 1
+    assert "on_call" in scene.timers
+    assert scene.presses(DANA, "acknowledge").kind == "acknowledge"
+    assert "on_call" not in scene.timers
+
+
 def test_the_customer_hears_one_line_and_staff_get_everything() -> None:
     scene = Scene()
     scene.asks("Refund?", found(REFUND))

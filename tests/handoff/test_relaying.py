@@ -7,14 +7,28 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.port import ActionInvoked, FileRef
+from adapters.port import ActionInvoked, Actor, FileRef, MsgRef
 from bot.wording import load_texts, word
 from handoff.decide import wants_search
 from handoff.effects import Link, Say, Unsay, Update, Withdraw
 from handoff.facts import Draft, InThread, Preview, Relayed
 from handoff.forms import form_errors
-from handoff.model import LaunchMode
-from tests.handoff.scene import ANA, BEN, CARD, KIM, LEE, POLICY, REFUND, Scene, found, person, whispered
+from handoff.model import LaunchMode, Said
+from tests.handoff.scene import (
+    ANA,
+    BEN,
+    CARD,
+    KIM,
+    LEE,
+    POLICY,
+    REFUND,
+    START,
+    THREAD,
+    Scene,
+    found,
+    person,
+    whispered,
+)
 
 
 def replies(scene: Scene) -> list[str]:
@@ -34,9 +48,6 @@ def test_every_word_of_the_customer_reaches_the_staff_thread_in_order_also_befor
 
 
 def test_a_burst_is_relayed_message_by_message() -> None:
-    from adapters.port import MsgRef
-    from tests.handoff.scene import THREAD
-
     scene = Scene().handed_over()
     refs = tuple(MsgRef(THREAD, f"b{n}") for n in range(3))
     scene.asks("a b c", refs=refs, texts=("a", "b", "c"))
@@ -85,6 +96,29 @@ def test_undo_in_time_withdraws_and_puts_everything_back() -> None:
     assert ticket is not None
     assert (ticket.state, ticket.first_response_at, ticket.first_response_due) == ("open", None, due)
     assert whispered(scene.presses(KIM, "undo", "T-1042.1")) == "refused.undo_late"
+
+
+def agent_lines(scene: Scene) -> list[tuple[str, bool]]:
+    return [(line.text, line.deleted) for line in scene.case.said if line.who == "agent"]
+
+
+def test_undo_takes_the_reply_back_and_not_what_the_agent_wrote_to_the_customer_since() -> None:
+    scene = Scene().claimed()
+    scene.notes(KIM, "!reply You get it back.")
+    scene.steps_in(KIM, "I am looking at it.")
+    scene.presses(KIM, "undo", "T-1042.1")
+    assert agent_lines(scene) == [("", True), ("I am looking at it.", False)]
+    undone = [e.what for e in scene.log if isinstance(e, Update) and isinstance(e.what, Preview)][-1]
+    assert (undone.text, undone.state) == ("You get it back.", "undone")
+
+
+def test_the_preview_of_a_reply_never_shows_what_the_agent_wrote_to_the_customer_since() -> None:
+    scene = Scene().claimed()
+    scene.notes(KIM, "!reply You get it back.")
+    scene.steps_in(KIM, "I am looking at it.")
+    scene.passes(6)
+    sent = [e.what for e in scene.log if isinstance(e, Update) and isinstance(e.what, Preview)][-1]
+    assert (sent.text, sent.state) == ("You get it back.", "sent")
 
 
 def test_undo_too_late_or_by_somebody_else_is_refused() -> None:
@@ -140,6 +174,69 @@ def test_edits_and_deletions_of_an_order_follow_on_the_customers_side() -> None:
     gone = scene.deletes(KIM, order, CARD)
     assert any(isinstance(e, Unsay) and e.anchor == "T-1042/out/1" for e in gone.effects)
     assert scene.deletes(KIM, order, CARD).kind == "ignore"
+
+
+def test_a_long_reply_that_is_changed_is_said_anew() -> None:
+    """It stands in several messages where platforms are strict, and only the first could be edited."""
+    scene = Scene().claimed()
+    scene.notes(KIM, f"!reply {'word ' * 500}wrogn")
+    order = f"m{scene._messages - 1}"
+    scene.passes(10)
+    for text in (f"{'word ' * 500}right", "Short now"):
+        effects = scene.edits(KIM, order, f"!reply {text}", CARD).effects
+        gone = next(i for i, e in enumerate(effects) if isinstance(e, Unsay))
+        assert effects[gone] == Unsay("T-1042/out/1", "customer")
+        said = effects[gone + 1]
+        assert isinstance(said, Say)
+        assert (said.anchor, said.what, said.speaking_as) == ("T-1042/out/1", Relayed(text, "Kim"), "Kim")
+    again = scene.edits(KIM, order, "!reply Shorter", CARD).effects
+    assert any(isinstance(e, Update) and e.anchor == "T-1042/out/1" for e in again)
+
+
+def test_an_order_that_is_deleted_within_the_undo_window_was_never_sent() -> None:
+    scene = Scene().claimed()
+    scene.notes(KIM, "!reply Hello")
+    scene.deletes(KIM, f"m{scene._messages - 1}", CARD)
+    ticket = scene.case.ticket
+    assert ticket is not None
+    assert (ticket.state, ticket.first_response_at) == ("open", None)
+    assert "pending_close" not in scene.timers
+
+
+@pytest.mark.parametrize(
+    ("by", "text", "why"),
+    [
+        (replace(KIM, roles=frozenset()), "!reply Hi", "refused.staff_only"),
+        (KIM, "!reply This is about T-7", "refused.other_ticket"),
+        (KIM, "!reply " + "x" * 12_001, "refused.long"),
+        (KIM, "!reply You get {amount} back.", "refused.unfilled"),
+    ],
+)
+def test_a_changed_order_is_checked_like_a_new_one(by: Actor, text: str, why: str) -> None:
+    scene = Scene().claimed()
+    scene.notes(KIM, "!reply Hello")
+    order = f"m{scene._messages - 1}"
+    decision = scene.edits(by, order, text, CARD)
+    assert whispered(decision) == why
+    assert not [e for e in decision.effects if isinstance(e, Update)]
+    assert agent_lines(scene) == [("Hello", False)]
+    assert scene.edits(KIM, order, "!reply! This is about T-7", CARD).kind == "edit"
+
+
+@pytest.mark.parametrize(("words", "anew"), [(1, False), (60, True)], ids=["short", "long"])
+def test_what_is_deleted_goes_from_the_whole_transcript(words: int, anew: bool) -> None:
+    """A long one stands in several messages, of which an edit would change the first alone."""
+    scene = Scene()
+    said = tuple(
+        Said("customer", "Ana", f"line {n} " + "word " * words, START, MsgRef(THREAD, f"x{n}"))
+        for n in range(20)
+    )
+    scene.case = replace(scene.case, said=said)
+    scene.handed_over()
+    effects = scene.deletes(ANA, "x0").effects
+    named = [e for e in effects if getattr(e, "anchor", "") == "T-1042/transcript"]
+    assert [type(e) for e in named] == ([Unsay, Say] if anew else [Update])
+    assert "line 0" not in repr(named)
 
 
 def test_edits_and_deletions_of_the_customer_follow_on_the_staff_side() -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from adapters.codec import load_inbound
+from adapters.port import ThreadChanged
 from bot.batch import Step
 from bot.engine import FAILURES_MAX
 from bot.writer import StorageError
-from handoff.model import Case
+from handoff.effects import Decision
+from handoff.model import Case, Known
 from tests.line.asking import ASK, answers, decisions, line_with
 from tests.line.scene import (
+    START,
     Line,
+    case_in,
     deletes,
     edits,
     person,
@@ -84,6 +89,19 @@ async def test_secrets_are_gone_before_the_first_write(tmp_path: Path) -> None:
     assert "1111" not in stored.replace("-", "").replace(" ", "")
 
 
+@virtual
+async def test_half_an_emoji_is_no_reason_not_to_be_heard(tmp_path: Path) -> None:
+    """JSON can carry it and no text can hold it: not recorded, it would be delivered again and again."""
+    line = Line(tmp_path)
+    async with line.up():
+        await line.hears(says(f"{ASK} \ud83d", 100, replace(person(), name="A\ude00na")))
+        await line.passes(10)
+        assert len(answers(line)) == 1
+        case = await line.storage.case(place("100").conversation)
+        assert case is not None
+        assert (case.said[0].text, case.customer.name) == (f"{ASK} \ufffd", "A\ufffdna")
+
+
 # --- order -----------------------------------------------------------------------------------------------
 
 
@@ -111,6 +129,24 @@ async def test_a_deletion_before_the_answer_cancels_it_and_an_edit_replaces_the_
         await line.passes(20)
         assert answers(line) == []
         assert len(answers(line, "200")) == 1
+
+
+@virtual
+async def test_what_its_author_changes_while_the_answer_is_looked_for_counts(tmp_path: Path) -> None:
+    """Until there is an answer a deletion cancels it and an edit replaces the question, however long that takes."""
+
+    async def takes_its_time(case: Case, step: Step) -> None:
+        await asyncio.sleep(5.0)
+
+    line = line_with(tmp_path, takes_its_time)
+    async with line.up():
+        await line.hears(says(ASK, 100), says("blah", 200, where=place("200")))
+        await line.passes(3)
+        await line.hears(deletes(100), edits(200, ASK, where=place("200")))
+        await line.passes(60)
+        assert answers(line) == []
+        assert len(answers(line, "200")) == 1
+        assert decisions(line) == ["answer"]
 
 
 @virtual
@@ -242,6 +278,22 @@ async def test_a_full_disk_stops_answers_and_nothing_else_and_they_come_when_the
 
 
 @virtual
+async def test_what_follows_a_decision_is_done_once_it_stands_and_may_fail(tmp_path: Path) -> None:
+    line, seen = Line(tmp_path), list[tuple[str, int]]()
+
+    async def note(conversation: str, decision: Decision, known: Known) -> None:
+        seen.append((decision.kind, len(decisions(line))))
+        raise ValueError("no harm")
+
+    line.engine.after.append(note)
+    async with line.up():
+        await line.hears(says(ASK, 100))
+        await line.passes(30)
+        assert seen == [("answer", 1)]
+        assert line.look("SELECT attempts, state FROM inbox") == [(0, "done")]
+
+
+@virtual
 async def test_a_decision_on_an_old_state_is_made_again_on_the_new_one(tmp_path: Path) -> None:
     line: Line
 
@@ -259,3 +311,36 @@ async def test_a_decision_on_an_old_state_is_made_again_on_the_new_one(tmp_path:
         assert case is not None
         assert case.language == "de"
         assert decisions(line)[1:] == ["", "answer"]
+
+
+@virtual
+async def test_what_happens_to_a_strangers_thread_makes_no_conversation_of_it(tmp_path: Path) -> None:
+    """Threads of people among themselves are archived all the time; whoever calls the bot there later is its customer."""
+    line, thread = Line(tmp_path), place("100", "talk")
+
+    def archived(number: int) -> ThreadChanged:
+        return ThreadChanged(
+            keys=(f"t{number}",), place=thread, actor=None, occurred_at=START, state="archived"
+        )
+
+    async with line.up():
+        await line.hears(archived(1), archived(2))
+        await line.passes(10)
+        assert line.look("SELECT count(*) FROM cases") == line.look("SELECT count(*) FROM journal") == [0]
+        assert line.look("SELECT state FROM inbox") == ["done", "done"]
+        await line.hears(says("HUMAN please", 101, where=thread, mentions_bot=True))
+        await line.passes(10)
+        assert line.look("SELECT customer FROM tickets") == ["ana"]
+
+
+@virtual
+async def test_a_conversation_that_has_nobody_belongs_to_whoever_speaks_there(tmp_path: Path) -> None:
+    """Earlier versions made one of every thread that was archived."""
+    line, thread = Line(tmp_path), place("100", "talk")
+    await line.promise(case=replace(case_in(thread), customer=person("")))
+    async with line.up():
+        await line.hears(says("HUMAN please", 101, where=thread, mentions_bot=True))
+        await line.passes(10)
+        assert line.look(
+            "SELECT tickets.customer, cases.customer FROM tickets JOIN cases ON cases.id = case_id"
+        ) == [("ana", "ana")]

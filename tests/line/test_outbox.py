@@ -17,6 +17,7 @@ from adapters.port import (
     RateLimited,
     Unavailable,
 )
+from bot.storage import Commit
 from tests.line.parked import anchored, failed_events
 from tests.line.scene import (
     BEST_EFFORT,
@@ -26,6 +27,7 @@ from tests.line.scene import (
     Arrives,
     Line,
     Platform,
+    case_in,
     edit,
     place,
     post,
@@ -347,3 +349,25 @@ async def test_what_is_committed_before_the_left_over_could_be_read_is_sent_once
         await line.passes(60)
         assert line.states() == ["sent"]
     assert len(line.home.times("early")) == 1
+
+
+@virtual
+async def test_what_waits_for_a_connection_is_looked_at_again_when_it_is_there(tmp_path: Path) -> None:
+    """It was claimed for sending in the commit that promised it; meanwhile its person was erased."""
+    line = Line(tmp_path)
+    async with line.up():
+        await line.passes(1)
+        case = replace(case_in(), version=1)
+        rows = [post("answer")]
+        change = Commit(
+            None, case, case.place.conversation, (), line.clock.now(), rows, leaving=frozenset({"one"})
+        )
+        promised = await line.storage.commit(change)
+        assert promised[0].state == "sending"
+        line.engine.state("playground", "reconnecting")
+        line.outbox.add(promised)
+        await line.passes(5)
+        await line.storage.erase("playground", "playground", "ana")
+        line.engine.state("playground", "connected")
+        await line.passes(5)
+    assert line.home.texts == []

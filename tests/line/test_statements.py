@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from adapters.codec import dump_inbound
-from adapters.port import Mark, MsgRef, Place
+from adapters.port import Actor, Mark, MessageAction, MsgRef, Place
 from bot.reports import Reports
 from bot.statements import Commit, Conflict
 from bot.writer import StorageError
@@ -322,6 +322,20 @@ async def test_old_keys_and_finished_events_are_forgotten_and_what_waits_is_not(
 
 
 @virtual
+async def test_what_could_not_be_told_is_forgotten_where_no_conversation_is_kept(tmp_path: Path) -> None:
+    line = Line(tmp_path)
+    await line.promise(post("kept"))
+    await line.promise(post("refused"), case=case_in(place("2")), decision="refuse")
+    assert line.look("SELECT count(*) FROM cases") == [1]
+    for row in await line.storage.recover():
+        await line.storage.park(row, "gone", None, "", START)
+    await line.storage.prune(line.clock.now() + 1, START - 1)
+    assert line.look("SELECT json_extract(payload, '$.content.body[0].items[0][0].text') FROM outbox") == [
+        "kept"
+    ]
+
+
+@virtual
 async def test_after_the_retention_limit_no_word_is_left_and_the_chain_holds(tmp_path: Path) -> None:
     line = Line(tmp_path)
     await line.promise(content={"event": "old words"})
@@ -374,3 +388,48 @@ async def test_events_survive_the_database_word_for_word(tmp_path: Path) -> None
     _, rows = await line.storage.waiting(ONE)
     assert rows[0].event == event
     assert dump_inbound(rows[0].event) == dump_inbound(event)
+
+
+@virtual
+async def test_marks_of_threads_that_are_over_are_forgotten_and_those_of_channels_stay(
+    tmp_path: Path,
+) -> None:
+    line = Line(tmp_path)
+    for number in (100, 200):
+        where = place(str(number))
+        await line.storage.record(says("help", number, where=where, is_root=True), where.conversation, START)
+        await line.storage.record(says("more", number + 1, where=where), where.conversation, START)
+        await line.promise(case=case_in(where))
+    await line.storage.record(says("note", 300, where=place("5", "desk")), "desk", START)
+    await line.storage.drop(line.look("SELECT seq FROM inbox"), "done")
+    later = line.clock.now() + 1
+
+    await line.storage.prune(START, START)
+    assert len(line.look("SELECT place FROM marks")) == 4
+    await line.storage.prune(START, later)
+
+    assert line.look("SELECT count(*) FROM cases") == [0]
+    assert [where[-2:] for where in line.look("SELECT place FROM marks")] == [":-"]
+
+
+@virtual
+async def test_whose_conversation_it_is_follows_whom_it_becomes(tmp_path: Path) -> None:
+    """An action on one person's message was refused; another's in the same thread then begins the conversation."""
+    line = Line(tmp_path)
+    thread = place("100")
+
+    def action(verb: str, number: int, author: Actor) -> MessageAction:
+        ref = MsgRef(thread, str(number))
+        return MessageAction(
+            keys=(f"a{number}",), place=thread, actor=person("ben"), occurred_at=START, verb=verb, target=ref,
+            target_text="how do refunds work?", target_author=author,
+        )  # fmt: skip
+
+    async with line.up():
+        await line.hears(action("escalate", 100, person("ana")))
+        await line.passes(10)
+        await line.hears(action("help", 101, person("chloe")))
+        await line.passes(10)
+        assert line.look("SELECT customer FROM cases") == ["chloe"]
+        counts, _ = await line.storage.erase("playground", "playground", "chloe")
+        assert counts["conversations"] == 1

@@ -151,3 +151,22 @@ async def test_what_went_wrong_is_told_in_words() -> None:
     assert ("slack", "down", "ConnectionError: the socket is gone") in sink.states
     assert sink.of("slack")[-1] == "connected"
     task.cancel()
+
+
+@virtual
+async def test_why_an_adapter_is_down_quotes_nobody() -> None:
+    """It is logged and shown on the health page, and a parser's error quotes what it could not read."""
+
+    async def stumbles() -> None:
+        raise ValueError("could not read 'my password is Quittenmus'")
+
+    sink, stop = Watching(), asyncio.Event()
+    keepers = [
+        asyncio.ensure_future(supervise(Lives(name, life), sink, stop))  # type: ignore[arg-type]
+        for name, life in (("slack", stumbles), ("discord", breaks))
+    ]
+    await asyncio.sleep(1)
+    stop.set()
+    await asyncio.gather(*keepers)
+    down = {platform: detail for platform, state, detail in sink.states if state == "down"}
+    assert down == {"slack": "ValueError", "discord": "ConnectionError: the socket is gone"}

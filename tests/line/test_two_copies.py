@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapters.port import Delete, Edit, Forbidden, Unavailable
-from tests.line.asking import handed_over
-from tests.line.scene import KIM, Line, deletes, edits, place, says, virtual
+from adapters.port import ActionInvoked, Delete, Edit, Forbidden, Unavailable
+from bot.batch import Step
+from handoff.model import Case
+from tests.line.asking import handed_over, line_with
+from tests.line.scene import KIM, Line, deletes, edits, place, presses, says, virtual
 
 
 async def replied(line: Line) -> tuple[str, Any]:
@@ -99,3 +102,24 @@ async def test_the_customers_edit_reaches_the_staff_thread_after_an_outage(tmp_p
 
         assert any(s.endswith("it shows the wrong month") for s in to_staff(line))
         assert not any("wrong day" in s for s in to_staff(line))
+
+
+@virtual
+async def test_undo_at_the_last_moment_takes_back_what_was_just_leaving(tmp_path: Path) -> None:
+    """The press comes within the window; by the time that it is decided on, the reply is with the customer."""
+
+    async def takes_its_time(case: Case, step: Step) -> None:
+        if isinstance(step.event, ActionInvoked) and step.event.verb == "undo":
+            await asyncio.sleep(1.0)
+
+    line = line_with(tmp_path, takes_its_time)
+    async with line.up():
+        ticket = await handed_over(line)
+        card = await line.storage.anchored(f"{ticket}/card")
+        assert card is not None
+        await line.hears(says("!reply An answer", 500, KIM, place(card.id, "desk"), is_root=False))
+        await line.passes(4.5)
+        await line.hears(presses("undo", f"{ticket}.1", KIM))
+        await line.passes(30)
+        assert "undone: An answer" in to_staff(line)
+        assert "An answer" not in to_customer(line)

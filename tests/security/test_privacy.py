@@ -15,7 +15,7 @@ import pytest
 
 from adapters.port import Actor, MessageReceived, MsgRef, Place
 from bot.__main__ import main
-from bot.writer import copy_database
+from bot.writer import StorageError, copy_database
 from tests.security.scene import Desk, holding
 
 ANA = Actor("playground", "playground", "ana", "Ana")
@@ -120,6 +120,45 @@ async def test_erasing_keeps_a_history_that_still_verifies(secure: Desk) -> None
     assert [w for w in HERS if w in repr(stones)] == []
 
 
+async def test_what_staff_were_shown_of_them_goes_too(secure: Desk) -> None:
+    """Gaps, reviews and reloads quote questions: they stand in the history of whoever asked for the report."""
+    await secure.says("ana", "does Quittenmus fit into the Birnenbrot?")
+    await secure.says("ana", "how do I get my money back for the Traubenkern?")
+    for report in ("gaps", "review", "reload", "tickets", "why"):
+        await secure.runs("dana", f"/firstline {report}")
+    kept = await secure.rows("SELECT count(*) AS n FROM journal")
+
+    await secure.app.reports.erase(ANA)
+
+    assert holding(secure.data, *HERS) == []
+    assert (await secure.rows("SELECT count(*) AS n FROM journal")) == kept
+    assert (await secure.app.reports.verify())["ok"]
+
+
+async def test_the_history_does_not_name_who_was_erased(secure: Desk) -> None:
+    """Not even by the id that a platform puts into the key of a press."""
+    message = await secure.says("chloe", "how do I reset my password?")
+    answer = secure.driver.seen("help", message)[-1]
+    await secure.driver.press("chloe", answer, "Helpful")
+    await secure.passes()
+
+    await secure.app.reports.erase(replace(ANA, id="chloe"))
+
+    rows = await secure.rows("SELECT * FROM journal")
+    assert rows
+    assert "chloe" not in repr(rows)
+    assert (await secure.app.reports.verify())["ok"]
+
+
+async def test_the_history_keeps_no_word_that_was_taken_for_a_command(secure: Desk) -> None:
+    await secure.runs("ana", f"/firstline {HERS[4]} I forgot my password")
+    assert holding(secure.data, HERS[4])
+
+    await secure.app.reports.erase(ANA)
+
+    assert holding(secure.data, HERS[4]) == []
+
+
 async def test_whoever_asks_in_the_chat_is_erased_and_told(secure: Desk) -> None:
     await lived(secure)
 
@@ -164,6 +203,24 @@ async def test_the_desk_reads_that_somebody_was_erased_and_nothing_of_them(secur
     assert buttons == [()]
 
 
+async def test_the_desk_is_told_also_where_the_file_cannot_be_written_anew(
+    secure: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are gone then; whoever erases hears that their bytes are not, and the desk's copies go all the same."""
+    await secure.says("ana", "I want to talk to a human about Quittenmus")
+
+    async def full() -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(secure.app.storage, "scrub", full)
+    with pytest.raises(StorageError):
+        await secure.app.reports.erase(ANA)
+    await secure.passes()
+
+    assert "Quittenmus" not in desk_shows(secure)
+    assert "was erased at the customer's request" in desk_shows(secure)
+
+
 async def test_an_old_button_of_an_erased_ticket_is_answered_in_words(secure: Desk) -> None:
     await lived(secure)
     old = next(m for m in secure.driver.seen("desk") if "Release" in m.buttons and "T-1 ·" in m.text)
@@ -187,6 +244,20 @@ async def test_the_thread_of_somebody_who_was_erased_is_still_ours(secure: Desk)
     answer = secure.driver.seen("help", message)[-1].text
     assert "I am Firstline, a bot" in answer
     assert "Reset a forgotten password" in answer
+
+
+async def test_an_old_button_there_makes_nobody_else_its_customer(secure: Desk) -> None:
+    """What is left in the thread can be pressed by anybody; it is still hers when she writes there."""
+    message = await secure.says("ana", "how do I reset my password?")
+    old = next(m for m in secure.driver.seen("help", message) if "Helpful" in m.buttons)
+    await secure.app.reports.erase(ANA)
+    await secure.driver.press("ben", old, "Helpful")
+    await secure.passes()
+
+    await secure.says("ana", "how do I cancel my subscription?", "help", message)
+
+    assert "ancel" in secure.driver.seen("help", message)[-1].text
+    assert len((await secure.app.reports.mine(ANA))["conversations"]) == 1
 
 
 async def test_where_others_wrote_too_it_waits_to_be_mentioned_as_before(secure: Desk) -> None:
