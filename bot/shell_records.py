@@ -13,6 +13,7 @@ import typer
 
 from bot import shell_output as out
 from bot.config import Config
+from bot.texts import certainty
 from handoff.model import TicketState
 
 T = TypeVar("T")
@@ -119,7 +120,7 @@ def show_ticket(ticket: str, config: ConfigFile = None, json: Json = False) -> i
         return 0
     out.table(["", ""], [[c.replace("_", " "), _shown(c, found.get(c))] for c in COLUMNS], f"T-{number}")
     for tried in found["details"].get("tried", ()):
-        out.say(f"answer {tried['receipt']}: {tried['title']}, {tried['confidence']:.0%} sure")
+        out.say(f"answer {tried['receipt']}: {tried['title']}, {certainty(tried['confidence'])} sure")
     for line in found["said"]:
         out.say(f"{out.moment(line['at'])} {line['who']} {line['name']}: {line['text']}")
     out.table(["when (UTC)", "event", "decision", "why"],

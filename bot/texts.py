@@ -138,6 +138,11 @@ def short(text: str, limit: int) -> str:
 # --- loading --------------------------------------------------------------------------------------------------
 
 
+def certainty(confidence: float) -> str:
+    """A confidence as a percentage; nothing is certain, however it would be rounded."""
+    return f"{min(confidence, 0.99):.0%}"
+
+
 def slots(sentence: str) -> frozenset[str]:
     """The placeholders of a sentence."""
     return frozenset(_SLOT.findall(sentence))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from adapters.port import Block, Content, Span
 from bot.rich import rich
-from bot.texts import Texts, bullets, heading, lines, note, para, quote, short
+from bot.texts import Texts, bullets, certainty, heading, lines, note, para, quote, short
 from handoff import facts
 from handoff.model import Said, Ticket, TicketState
 from handoff.summary import asks_for_something, besides
@@ -97,7 +97,9 @@ def _tried(title: str, confidence: float, outcome: str, language: str, texts: Te
         texts.get(f"outcome.{outcome}", language) if texts.has(f"outcome.{outcome}", language) else outcome
     )
     shown = known or texts.get("card.no_outcome", language)
-    return texts.get("card.tried_line", language, title=title, confidence=f"{confidence:.0%}", outcome=shown)
+    return texts.get(
+        "card.tried_line", language, title=title, confidence=certainty(confidence), outcome=shown
+    )
 
 
 def _solution(ticket: Ticket, language: str, texts: Texts) -> Iterator[Block]:
@@ -257,7 +259,7 @@ def draft(fact: facts.Draft, language: str, texts: Texts) -> Content:
     if fact.outcome:
         return Content((para(texts.get(f"draft.{fact.outcome}", language)), quote(fact.text)))
     sources = " | ".join(texts.get("answer.source", language, title=s.title) for s in fact.sources)
-    sure = texts.get("draft.confidence", language, confidence=f"{fact.confidence:.0%}")
+    sure = texts.get("draft.confidence", language, confidence=certainty(fact.confidence))
     buttons = tuple(
         texts.button(v, fact.arg, language) for v in ("send_draft", "edit_draft", "discard_draft")
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from adapters.port import Block, Content
-from bot.texts import Texts, bullets, heading, note, para, quote, short
+from bot.texts import Texts, bullets, certainty, heading, note, para, quote, short
 from handoff import facts
 
 LINE_CHARACTERS = 300
@@ -126,9 +126,9 @@ def _search(result: Result, say: Speaker) -> Iterator[Block]:
     sure, line = float(result.get("confidence", 0)), float(result.get("threshold_answer", 0))
     yield para(say("told.search.question", question=result.get("question")), "b")
     key = "told.search.answers" if sure >= line else "told.search.below"
-    yield para(say(key, confidence=f"{sure:.0%}", threshold=f"{line:.0%}"))
+    yield para(say(key, confidence=certainty(sure), threshold=f"{line:.0%}"))
     hits = result.get("hits", ())
-    rows = [say("told.search.hit", confidence=f"{float(h['confidence']):.0%}", title=h["title"], path=h["path"], topic=h["topic"])
+    rows = [say("told.search.hit", confidence=certainty(float(h["confidence"])), title=h["title"], path=h["path"], topic=h["topic"])
             for h in hits]  # fmt: skip
     yield from say.listed(say("told.search.hits"), rows)
     yield from say.listed(say("told.search.why"), [str(w) for w in result.get("why", ())])
@@ -289,7 +289,7 @@ def _why(result: Result, say: Speaker) -> Iterator[Block]:
         yield para(
             say(
                 "told.why.sure",
-                confidence=f"{sure:.0%}",
+                confidence=certainty(sure),
                 threshold=f"{line:.0%}",
                 snapshot=given.get("snapshot"),
             )

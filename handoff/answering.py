@@ -141,12 +141,26 @@ def _other_language(t: Turn, found: Found) -> bool:
     return bool(spoken and written and spoken != written)
 
 
+def say_emergency(t: Turn, mode: str) -> None:
+    """What the team has approved for an emergency is said at once, whoever takes over then."""
+    known = [
+        f
+        for f in t.known.found
+        if f.hits and f.hits[0].kind == "emergency" and f.confidence >= f.threshold_answer
+    ]
+    levels = _levels(t, known, mode)
+    if known and mode == "answer" and set(levels) == {"answer"}:
+        t.rule("emergency", known[0].hits[0].title)
+        say_answer(t, known, [f.hits[0] for f in known], offer=False, buttons=False)
+
+
 def say_answer(
     t: Turn,
     known: list[Found],
     hits: list[Hit],
     *,
     offer: bool,
+    buttons: bool = True,
     passed_on: tuple[str, ...] = (),
     aside: tuple[str, ...] = (),
     draft: Proposed = NOTHING,
@@ -174,9 +188,7 @@ def say_answer(
     )
     handed = escalation.pass_on(t, passed_on, draft) if passed_on else None
     t.say(
-        Answer(
-            arg, text, sources, found.confidence, opening, passed_on, offer, late, handed=handed, aside=aside
-        ),
+        Answer(arg, text, sources, found.confidence, opening, passed_on, offer, late, buttons, handed, aside),
         f"{t.case.id}/a/{n}",
     )
     _receipt(t, receipt, known, hits, text)

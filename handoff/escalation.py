@@ -11,8 +11,8 @@ from adapters.port import Actor, MessageReceived, Place
 from handoff import fields, priority, private, reasons, triggers
 from handoff import ticket as tickets
 from handoff.effects import CloseThread, Effect, Fact, Link, Open, Say, Unsay, Update
+from handoff.facts import Answer, HandedOver, InThread, Line, OnCall, Raised, Source, Transcript
 from handoff.facts import Draft as DraftFact
-from handoff.facts import HandedOver, InThread, Line, OnCall, Raised, Source, Transcript
 from handoff.model import Case, Hit, Known, Phase, Proposed, Said, Ticket, TicketState, Tried
 from handoff.policy import DEFAULT_TRIGGER, TRIGGERS, CategoryRule, Policy
 from handoff.politeness import gist
@@ -225,8 +225,9 @@ def _next_step(trigger: str, policy: Policy) -> str:
 
 def _give_up_on(t: Turn) -> None:
     """What the bot tried has not helped: an escalation counts as that. An answer to the other part of the same
-    message may well have."""
-    fresh = t.ticket.tried[-1:] if t.ticket.trigger == "part" else ()
+    message may well have, and so may what was said of an emergency just now."""
+    just_said = any(isinstance(one, Say) and isinstance(one.what, Answer) for one in t.effects)
+    fresh = t.ticket.tried[-1:] if t.ticket.trigger == "part" or just_said else ()
     tried = tuple(x if x.outcome or x in fresh else replace(x, outcome="escalated") for x in t.ticket.tried)
     for old, new in zip(t.ticket.tried, tried, strict=True):
         if old is not new:

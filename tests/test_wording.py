@@ -243,6 +243,13 @@ def test_the_desk_reads_its_own_language() -> None:
     )
 
 
+def test_nothing_is_certain_however_it_would_be_rounded() -> None:
+    draft = facts.Draft("T-1042", "**ok**", (SOURCE,), 0.9996)
+    said = str(word(draft, "en", TEXTS))
+    assert "99%" in said
+    assert "100%" not in said
+
+
 def test_a_p0_card_is_urgent_and_newer_edits_win() -> None:
     content = word(FACTS["card, open"], "en", TEXTS)
     assert content.urgent

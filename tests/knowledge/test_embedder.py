@@ -109,6 +109,20 @@ def steps(graph: Path) -> list[str]:
     return [node.op_type for node in onnx.load(graph).graph.node]
 
 
+def test_int8_gives_the_same_vectors_on_processors_without_vnni(exported):
+    """Two products of an activation (at most 255) and a weight must fit into sixteen bits, where such processors add them."""
+    import onnx
+
+    graph = onnx.load(exported / "int8.onnx").graph
+    weights = [
+        onnx.numpy_helper.to_array(one)
+        for one in graph.initializer
+        if one.data_type == onnx.TensorProto.INT8 and len(one.dims) == 2
+    ]
+    assert len(weights) == 6 * 4  # of each layer: attention, its output, and two of what follows
+    assert max(2 * 255 * int(np.abs(one.astype(int)).max()) for one in weights) <= 2**15 - 1
+
+
 def test_int8_takes_each_attention_in_one_step_and_needs_no_mask(exported):
     import onnx
 

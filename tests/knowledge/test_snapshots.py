@@ -159,7 +159,7 @@ async def test_topics_out_of_season_are_noted(write, open_library):
 
     built = await open_library().build([folder], now=date(2026, 11, 26))
 
-    assert any("1 topics do not speak today" in note for note in built.notes)
+    assert any("topics that do not speak today (valid_from, valid_to): 1" in note for note in built.notes)
 
 
 async def test_labelled_questions_join_the_calibration(write, open_library):
