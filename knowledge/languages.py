@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 COMMON = ("en", "de", "fr", "es", "it", "pt", "nl")
@@ -22,7 +23,10 @@ FUNCTION_WORDS = {
     "pas dans vous votre",
     "es": "cómo puedo mi mis dónde es y los las del una para con sin después por qué cuándo cuál está mucho usted",
 }
+# How questions begin, of words that other languages write as well ("do", "i").
+PAIRS = {"en": ("do i", "can i", "i need", "i want", "i get", "is there", "tell me", "to do", "to get")}
 _PLAINLY = {code: frozenset(words.split()) for code, words in FUNCTION_WORDS.items()}
+_PAIRS = {code: frozenset(pairs) for code, pairs in PAIRS.items()}
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 
 
@@ -64,15 +68,20 @@ class Languages:
 
         codes = [getattr(IsoCode639_1, code.upper(), None) for code in self._wanted]
         languages = [Language.from_iso_code_639_1(code) for code in codes if code is not None]
-        detector = LanguageDetectorBuilder.from_languages(*languages).build()
-        detector.detect_language_of("load the models now, where nobody waits on the loop")
-        return detector
+        # Loading holds the interpreter's lock, and so the event loop, for over a second; a pair at a time lets it breathe.
+        for some in pairwise(languages):
+            LanguageDetectorBuilder.from_languages(*some).build().detect_language_of(
+                "load the models of these two"
+            )
+        return LanguageDetectorBuilder.from_languages(*languages).build()
 
 
 def plainly(text: str) -> str:
     """The language that the function words alone leave no doubt about; empty where they do."""
     words = [word.casefold().replace("’", "'") for word in _WORD.findall(text)]
     found = {code: sum(word in known for word in words) for code, known in _PLAINLY.items()}
+    for code, pairs in _PAIRS.items():
+        found[code] += sum(f"{one} {two}" in pairs for one, two in pairwise(words))
     best = max(found, key=lambda code: found[code])
     others = sum(found.values()) - found[best]
     return best if found[best] >= PLAIN and not others else ""
