@@ -141,17 +141,18 @@ def _other_language(t: Turn, found: Found) -> bool:
     return bool(spoken and written and spoken != written)
 
 
-def say_emergency(t: Turn, mode: str) -> None:
-    """What the team has approved for an emergency is said at once, whoever takes over then."""
+def say_emergency(t: Turn, mode: str) -> bool:
+    """What the team has approved for an emergency is said at once, whoever takes over then. Whether there was any."""
     known = [
         f
         for f in t.known.found
         if f.hits and f.hits[0].kind == "emergency" and f.confidence >= f.threshold_answer
     ]
-    levels = _levels(t, known, mode)
-    if known and mode == "answer" and set(levels) == {"answer"}:
-        t.rule("emergency", known[0].hits[0].title)
-        say_answer(t, known, [f.hits[0] for f in known], offer=False, buttons=False)
+    if not known or mode != "answer" or set(_levels(t, known, mode)) != {"answer"}:
+        return False
+    t.rule("emergency", known[0].hits[0].title)
+    say_answer(t, known, [f.hits[0] for f in known], offer=False, buttons=False)
+    return True
 
 
 def say_answer(

@@ -123,17 +123,18 @@ def _rule(trigger: str) -> TriggerRule:
 
 
 def _triggered(t: Turn, fired: Fired, text: str, mode: str) -> Decision:
-    """A trigger: nothing but an emergency is answered. Some collect what a person will need first; some let the desk have the draft that
-    there would have been (`mode`: the launch mode without the trigger)."""
+    """A trigger: nothing but an emergency is answered. Some collect what a person will need first, but not in an
+    emergency; some let the desk have the draft that there would have been (`mode`: the launch mode without the
+    trigger)."""
     rule = _rule(fired.trigger)
     t.rule("trigger", f"{fired.trigger}: {reasons.plain(fired.reason)}")
     why = _why(t, fired)
-    if rule.collect and not answering.for_people_only(t):
+    urgent = answering.say_emergency(t, mode)
+    if rule.collect and not urgent and not answering.for_people_only(t):
         if t.case.collecting is None:  # what was open before is not what this is about
             t.change(pending_question="", others=())
         category = escalation.choose_category(t, *rule.categories)
         return collect.begin(t, category, fired.trigger, why)
-    answering.say_emergency(t, mode)
     ready = escalation.may_lie_ready(t.known)
     draft = answering.would_be_drafted(t, mode) if ready else escalation.NOTHING
     escalation.escalate(t, fired.trigger, why, question=text, draft=draft)

@@ -30,6 +30,14 @@ def test_what_is_approved_for_an_emergency_is_said_before_a_person_takes_over() 
     ]  # nobody has said that it did not help
 
 
+def test_no_form_is_asked_in_an_emergency() -> None:
+    scene = Scene()
+    assert scene.asks("The kiln smokes since the update", found(FIRE), fired="bug").kind == "escalate"
+    assert [type(told) for told in scene.told] == [Answer, HandedOver]
+    scene = Scene()
+    assert scene.asks("The app crashes since the update", found(REFUND), fired="bug").kind == "collect"
+
+
 @pytest.mark.parametrize(
     ("hit", "sure", "policy"),
     [
