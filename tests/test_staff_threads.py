@@ -37,13 +37,19 @@ def texts(driver: Driver, channel: str, thread: str) -> str:
     return "\n".join(seen.text for seen in driver.seen(channel, thread))
 
 
+async def asks_for_a_person(driver: Driver) -> str:
+    """Ana's thread, once the desk has its card."""
+    asked = await driver.say("ana", "I want to talk to a human please", "help")
+    await driver.advance(20)
+    return asked
+
+
 @pytest.mark.parametrize("kind", [SlackDriver, DiscordDriver])
 async def test_a_card_that_is_posted_anew_has_a_thread_and_the_old_one_still_counts(
     kind: type[Driver], knowledge: Knowledge, tmp_path: Path
 ) -> None:
     async with opened(kind, knowledge, tmp_path) as driver:
-        asked = await driver.say("ana", "I want to talk to a human please", "help")
-        await driver.advance(20)
+        asked = await asks_for_a_person(driver)
         old = await card(driver)
         await driver.delete("kim", old)
         await driver.command("kim", "/firstline claim T-1")
@@ -66,8 +72,7 @@ async def test_a_card_that_is_posted_anew_has_a_thread_and_the_old_one_still_cou
 async def test_a_staff_thread_that_was_deleted_is_opened_again(knowledge: Knowledge, tmp_path: Path) -> None:
     async with opened(DiscordDriver, knowledge, tmp_path) as driver:
         assert isinstance(driver, DiscordDriver)
-        asked = await driver.say("ana", "I want to talk to a human please", "help")
-        await driver.advance(20)
+        asked = await asks_for_a_person(driver)
         thread = await card(driver)
         await driver.server.delete_thread(thread)
 
@@ -110,8 +115,7 @@ async def test_an_order_that_is_changed_during_an_outage_is_followed(
 ) -> None:
     """What is read back afterwards comes with the rights of whoever changed it."""
     async with opened(kind, knowledge, tmp_path) as driver:
-        asked = await driver.say("ana", "I want to talk to a human please", "help")
-        await driver.advance(20)
+        asked = await asks_for_a_person(driver)
         order = await driver.say("kim", "!reply Helo Ana", "desk", await card(driver))
         await driver.advance(60)
         await driver.stop()
@@ -126,8 +130,7 @@ async def test_of_a_long_reply_that_is_changed_nothing_old_stays(
     kind: type[Driver], knowledge: Knowledge, tmp_path: Path
 ) -> None:
     async with opened(kind, knowledge, tmp_path) as driver:
-        asked = await driver.say("ana", "I want to talk to a human please", "help")
-        await driver.advance(20)
+        asked = await asks_for_a_person(driver)
         long = "\n\n".join(f"Paragraph {n}: {'some words ' * 60}" for n in range(7))
         order = await driver.say("kim", f"!reply {long} The end is wrogn.", "desk", await card(driver))
         await driver.advance(60)
@@ -149,8 +152,7 @@ async def test_of_a_long_message_that_its_author_changes_nothing_old_stays(
 ) -> None:
     """With the name above it, it stands in two messages under the card."""
     async with opened(DiscordDriver, knowledge, tmp_path) as driver:
-        asked = await driver.say("ana", "I want to talk to a human please", "help")
-        await driver.advance(20)
+        asked = await asks_for_a_person(driver)
         long = "some words " * 178
         message = await driver.say("ana", f"It begins {long} wrogn", "help", asked)
         await driver.advance(60)
